@@ -1,0 +1,118 @@
+/**
+ * Tables as struct of arrays. A table is declared by a schema of column types; row 0 means "none"
+ * and stays all zero. Rows are handed out from a free list (threaded through `nextFree`) and, when
+ * that is empty, from the high-water mark; columns double when they are full. Hot code therefore
+ * reads `table.column` after anything that may allocate, and never keeps a column across it.
+ *
+ * A generic copy and hash of a machine are possible because nothing lives outside the columns.
+ */
+export type ColumnType = 'i32' | 'u32' | 'u16' | 'u8' | 'f64';
+export type Schema = Readonly<Record<string, ColumnType>>;
+
+type ArrayOf<T extends ColumnType> = T extends 'f64'
+  ? Float64Array
+  : T extends 'i32'
+    ? Int32Array
+    : T extends 'u32'
+      ? Uint32Array
+      : T extends 'u16'
+        ? Uint16Array
+        : Uint8Array;
+
+export type Columns<S extends Schema> = { [K in keyof S]: ArrayOf<S[K]> };
+
+export interface TableHead {
+  /** High-water mark: rows 1..used-1 have been handed out at least once. */
+  used: number;
+  capacity: number;
+  /** Rows handed out and not given back. */
+  live: number;
+  freeHead: number;
+  nextFree: Int32Array;
+  readonly columnNames: readonly string[];
+}
+
+export type Table<S extends Schema> = Columns<S> & TableHead;
+
+type AnyArray = Float64Array | Int32Array | Uint32Array | Uint16Array | Uint8Array;
+
+function makeColumn(type: ColumnType, rows: number): AnyArray {
+  switch (type) {
+    case 'f64':
+      return new Float64Array(rows);
+    case 'i32':
+      return new Int32Array(rows);
+    case 'u32':
+      return new Uint32Array(rows);
+    case 'u16':
+      return new Uint16Array(rows);
+    case 'u8':
+      return new Uint8Array(rows);
+  }
+}
+
+export function makeTable<S extends Schema>(schema: S, capacity: number): Table<S> {
+  const table: Record<string, unknown> = {};
+  for (const name of Object.keys(schema)) {
+    table[name] = makeColumn(schema[name] as ColumnType, capacity);
+  }
+  table['used'] = 1;
+  table['capacity'] = capacity;
+  table['live'] = 0;
+  table['freeHead'] = 0;
+  table['nextFree'] = new Int32Array(capacity);
+  table['columnNames'] = Object.keys(schema);
+  return table as unknown as Table<S>;
+}
+
+function columnOf(table: TableHead, name: string): AnyArray {
+  return (table as unknown as Record<string, AnyArray>)[name] as AnyArray;
+}
+
+function regrow(old: AnyArray, rows: number): AnyArray {
+  const Kind = old.constructor as new (rows: number) => AnyArray;
+  const grown = new Kind(rows);
+  grown.set(old as never);
+  return grown;
+}
+
+/** Doubles every column. */
+export function growTable(table: TableHead): void {
+  const rows = table.capacity * 2;
+  const fields = table as unknown as Record<string, AnyArray>;
+  for (const name of table.columnNames) fields[name] = regrow(columnOf(table, name), rows);
+  table.nextFree = regrow(table.nextFree, rows) as Int32Array;
+  table.capacity = rows;
+}
+
+/** A row with every column zero. */
+export function newRow(table: TableHead): number {
+  table.live++;
+  const recycled = table.freeHead;
+  if (recycled !== 0) {
+    table.freeHead = table.nextFree[recycled]!;
+    return recycled;
+  }
+  if (table.used === table.capacity) growTable(table);
+  return table.used++;
+}
+
+/** Gives a row back and clears it, so that equal states have equal columns. */
+export function freeRow(table: TableHead, row: number): void {
+  for (const name of table.columnNames) columnOf(table, name)[row] = 0;
+  table.nextFree[row] = table.freeHead;
+  table.freeHead = row;
+  table.live--;
+}
+
+export function copyTable<S extends Schema>(table: Table<S>): Table<S> {
+  const copy: Record<string, unknown> = {};
+  for (const name of table.columnNames) copy[name] = columnOf(table, name).slice();
+  copy['used'] = table.used;
+  copy['capacity'] = table.capacity;
+  copy['live'] = table.live;
+  copy['freeHead'] = table.freeHead;
+  copy['nextFree'] = table.nextFree.slice();
+  copy['columnNames'] = table.columnNames;
+  return copy as unknown as Table<S>;
+}
