@@ -1,0 +1,377 @@
+/**
+ * The machine: every table of the modelled kernel. Facts only, no decisions.
+ *
+ * Everything that a step can change is a column, a number in `settings` or a counter, so that a
+ * machine is cloned by copying arrays. `names` is append-only and shared between clones.
+ */
+import { type ColumnType, makeTable, type OrderMask, type Table } from '../base/index.ts';
+import { defaultSettings, type Settings } from './settings.ts';
+import { Vmf } from './vmf.ts';
+import type { WhyLog } from './why.ts';
+
+const PAGE = { flags: 'i32', counts: 'i32', mapping: 'i32', index: 'i32' } as const;
+
+const VMA = {
+  mm: 'i32',
+  /** First page and one past the last. */
+  start: 'f64',
+  end: 'f64',
+  /** Page offset of `start` in the file; of private anonymous memory, its first address. */
+  pgoff: 'f64',
+  flags: 'i32',
+  flags2: 'i32',
+  /** OPS_*; OPS_NONE is anonymous memory (vma_is_anonymous). */
+  ops: 'u8',
+  /** Open file description, 0 for anonymous memory. */
+  file: 'i32',
+  anonVma: 'i32',
+  /** Head of the list of anon_vma_chain rows; their number. */
+  chain: 'i32',
+  chainLength: 'i32',
+  /** userfaultfd context, 0 = none. */
+  uffd: 'i32',
+  /** Name given by PR_SET_VMA_ANON_NAME, or of a special mapping: row in `names`, 0 = none. */
+  name: 'i32',
+  /** Address order within the mm. */
+  prev: 'i32',
+  next: 'i32',
+  /** Tree by address (vma_tree.ts): children, and the largest gap below any VMA of the subtree. */
+  left: 'i32',
+  right: 'i32',
+  gap: 'f64',
+  /** List of the VMAs that map an inode (i_mmap). */
+  sharePrev: 'i32',
+  shareNext: 'i32',
+} as const;
+
+const MM = {
+  /** Row of the top-level page table. */
+  pgd: 'i32',
+  /** Tasks that use this address space. */
+  users: 'i32',
+  treeRoot: 'i32',
+  firstVma: 'i32',
+  mapCount: 'i32',
+  /** Last VMA found, and the region (1 GiB) whose PMD table was last walked: caches. */
+  lastVma: 'i32',
+  lastRegion: 'f64',
+  lastPmdTable: 'i32',
+  /** Pages by type (get_mm_counter). */
+  rssAnon: 'i32',
+  rssFile: 'i32',
+  rssShmem: 'i32',
+  swapEntries: 'i32',
+  rssPeak: 'i32',
+  /** Page-table pages of all levels. */
+  tables: 'i32',
+  /** Pages: total_vm, locked_vm, data_vm, exec_vm, stack_vm. */
+  totalVm: 'f64',
+  lockedVm: 'f64',
+  dataVm: 'f64',
+  execVm: 'f64',
+  stackVm: 'f64',
+  vmPeak: 'f64',
+  /** Top-down search begins below this page; `legacy` searches upwards from it. */
+  mmapBase: 'f64',
+  legacyLayout: 'u8',
+  /** Byte addresses that fit a double: brk area and start of the stack. */
+  brkStart: 'f64',
+  brk: 'f64',
+  startCode: 'f64',
+  endCode: 'f64',
+  startData: 'f64',
+  endData: 'f64',
+  startStack: 'f64',
+  /** Flags that mlockall(MCL_FUTURE) and PR_SET_MEMORY_MERGE add to new mappings. */
+  defFlags: 'i32',
+  /** PR_SET_THP_DISABLE: THP_DISABLE_*. */
+  thpDisable: 'u8',
+  /** Bits of allocated protection keys. */
+  pkeys: 'i32',
+  /** Set by MDWE prctl. */
+  mdwe: 'i32',
+} as const;
+
+const ANON_VMA = {
+  root: 'i32',
+  parent: 'i32',
+  numChildren: 'i32',
+  numActiveVmas: 'i32',
+  /** anon_vma_chain rows that point here. */
+  firstChain: 'i32',
+  users: 'i32',
+} as const;
+
+/** anon_vma_chain: VMA `vma` may map pages of `anonVma`. */
+const CHAIN = { vma: 'i32', anonVma: 'i32', nextOfVma: 'i32', nextOfAnon: 'i32' } as const;
+
+const INODE = {
+  /** FS_* of its file system. */
+  kind: 'u8',
+  sb: 'i32',
+  /** i_size in bytes. */
+  size: 'f64',
+  nlink: 'i32',
+  /** Root of the page-cache tree (rows of 512 in `pt`), and its height in levels (0 = empty). */
+  cacheRoot: 'i32',
+  cacheHeight: 'u8',
+  /** Pages in the page cache. */
+  nrPages: 'f64',
+  /** First VMA of i_mmap. */
+  firstVma: 'i32',
+  /** F_SEAL_* of a memfd; INODE_* flags. */
+  seals: 'i32',
+  flags: 'i32',
+  /** Open descriptions and other holders. */
+  refs: 'i32',
+  /** Number of directory entries of names: name of the object in `names`. */
+  name: 'i32',
+  /** Writable descriptions (deny-write and seals look at it). */
+  writers: 'i32',
+  /** Commit charge held by a shared anonymous object, pages. */
+  charged: 'f64',
+  ino: 'f64',
+  mode: 'i32',
+  uid: 'i32',
+} as const;
+
+const FILE = {
+  inode: 'i32',
+  refs: 'i32',
+  /** FMODE_*. */
+  mode: 'i32',
+  /** O_* as F_GETFL would give. */
+  flags: 'i32',
+  /** Bytes. */
+  pos: 'f64',
+  name: 'i32',
+} as const;
+
+const SUPER = {
+  kind: 'u8',
+  /** Mount option huge=: HUGE_*. */
+  huge: 'i32',
+  /** size= in pages, 0 = no limit; pages in use. */
+  maxBlocks: 'f64',
+  usedBlocks: 'f64',
+  name: 'i32',
+  noexec: 'u8',
+  readonly: 'u8',
+} as const;
+
+const TASK = {
+  pid: 'i32',
+  tgid: 'i32',
+  mm: 'i32',
+  /** Row in `sig`: what the threads of a process share. */
+  sig: 'i32',
+  /** File-descriptor table (kept by the room `kernel`). */
+  files: 'i32',
+  minflt: 'f64',
+  majflt: 'f64',
+  uid: 'i32',
+  euid: 'i32',
+  /** CAP_* bits that matter to memory management. */
+  caps: 'i32',
+  name: 'i32',
+  alive: 'u8',
+  comm: 'i32',
+} as const;
+
+const SIG = {
+  pid: 'i32',
+  parent: 'i32',
+  threads: 'i32',
+  exitStatus: 'i32',
+  zombie: 'u8',
+  /** Limits in bytes, Infinity = unlimited: current and hard. */
+  asCur: 'f64',
+  asMax: 'f64',
+  dataCur: 'f64',
+  dataMax: 'f64',
+  stackCur: 'f64',
+  stackMax: 'f64',
+  memlockCur: 'f64',
+  memlockMax: 'f64',
+  fsizeCur: 'f64',
+  fsizeMax: 'f64',
+  nofileCur: 'f64',
+  nofileMax: 'f64',
+} as const;
+
+/** userfaultfd contexts. */
+const UFFD = { features: 'i32', mm: 'i32', refs: 'i32', state: 'u8', userModeOnly: 'u8' } as const;
+
+/** Swap slots: references to each; allocated only where swap is configured. */
+const SWAP = { refs: 'u16', content: 'i32', cachePfn: 'i32' } as const;
+
+export type VmaTable = Table<typeof VMA>;
+export type MmTable = Table<typeof MM>;
+export type TaskTable = Table<typeof TASK>;
+export type PageTable = Table<typeof PAGE>;
+
+/** One finish_fault() variant: maps `vmf.page`, or its whole folio; returns VM_FAULT_* bits. */
+export type FinishFault = (m: Machine, vmf: Vmf) => number;
+
+/**
+ * A kernel that we model: data, and the strategy functions where releases differ in kind. Chosen
+ * when the machine is made; nothing in the fault path asks for a version.
+ */
+export interface Release {
+  /** As `--kernel` names it. */
+  readonly name: string;
+  /** One line: what it is, and the difference that matters here. */
+  readonly title: string;
+  /** Where the differences were read. */
+  readonly source: string;
+  readonly finishFault: FinishFault;
+  /** filemap_map_pages() maps a large folio whole, beyond the fault-around window (6.18). */
+  readonly faultAroundWhole: boolean;
+  /** Without a page table, fault-around gives up at a file folio that reaches EOF (6.18). */
+  readonly faultAroundEofQuirk: boolean;
+  /** hugepages-<size>/shmem_enabled exists (6.11). */
+  readonly shmemPerSize: boolean;
+  /** within_size rounded the index to the order instead of its size (6.11 and 6.12). */
+  readonly withinSizeByOrder: boolean;
+  /** Orders that write() and fallocate() may allocate on a huge= tmpfs: 2 MiB only before 6.14. */
+  readonly tmpfsWriteOrders: OrderMask;
+  /** Anonymous mmap alignment to 2 MiB: any length from 2 MiB, multiples, multiples without hint. */
+  readonly thpAlign: 'from-2M' | 'multiple' | 'multiple-no-hint';
+  /** do_wp_page() may reuse a page of a large folio that only this mm maps (6.15). */
+  readonly wpReuseLarge: boolean;
+  /** A write to the huge zero page allocates a THP in place (6.13); before, it was split. */
+  readonly hugeZeroWriteAllocates: boolean;
+  /** Splitting an anonymous folio maps the zero page for its zero-filled pages (6.12). */
+  readonly splitDropsZeroes: boolean;
+  /** A file folio is split only around the hole (6.15); before, to single pages. */
+  readonly splitNonUniform: boolean;
+  /** MADV_DONTNEED frees page tables that it empties (6.14). */
+  readonly ptReclaim: boolean;
+  /** MADV_GUARD_INSTALL: not at all, anonymous memory (6.13), any (6.15). */
+  readonly guardRegions: 'none' | 'anon' | 'any';
+  /** nr_anon, nr_anon_partially_mapped statistics (6.12). */
+  readonly nrAnonStats: boolean;
+  /** mremap moves several VMAs in one call (6.17). */
+  readonly mremapMany: boolean;
+  /** A PTE installed by a read fault is dirty where it is writable and the folio dirty (6.16). */
+  readonly readPteDirty: boolean;
+  /** PR_THP_DISABLE_EXCEPT_ADVISED (6.18). */
+  readonly prctlExceptAdvised: boolean;
+  /** do_set_pmd() honours VM_NOHUGEPAGE (6.11). */
+  readonly setPmdHonoursNohuge: boolean;
+  /** mseal (6.10) and MAP_DROPPABLE (6.11). */
+  readonly droppable: boolean;
+}
+
+export interface Machine {
+  readonly release: Release;
+  /** Frames 1..pages are usable; frame 0 is none, `zeroPfn` the shared zero page. */
+  readonly pages: number;
+  readonly zeroPfn: number;
+  page: PageTable;
+  /** Content of each frame; empty where contents are not kept. */
+  content: Int32Array;
+  /** Page tables and page-cache nodes: rows of 512 entries. */
+  pt: Int32Array;
+  ptUsed: number;
+  ptFree: number;
+  vma: VmaTable;
+  mm: MmTable;
+  anonVma: Table<typeof ANON_VMA>;
+  chain: Table<typeof CHAIN>;
+  inode: Table<typeof INODE>;
+  file: Table<typeof FILE>;
+  sb: Table<typeof SUPER>;
+  task: TaskTable;
+  sig: Table<typeof SIG>;
+  uffd: Table<typeof UFFD>;
+  swap: Table<typeof SWAP>;
+  /** Buddy allocator: heads of the free lists by order; the first frame never handed out. */
+  freeHead: Int32Array;
+  freeCount: Int32Array;
+  wilderness: number;
+  /** Global counters: vmstat.ts gives their indexes. */
+  vmstat: Float64Array;
+  /** mTHP statistics: order * MTHP_ITEMS + item. */
+  mthp: Float64Array;
+  settings: Settings;
+  /** The huge zero folio's first frame, 0 while it is not allocated. */
+  hugeZeroPfn: number;
+  /** Next value for a store that names none; pages get distinct numbers. */
+  nextContent: number;
+  /** Pages committed (vm_committed_as). */
+  committed: number;
+  /** Superblock row of the kernel's internal tmpfs mount (shared anonymous memory, memfd). */
+  shmMount: number;
+  names: string[];
+  nameIds: Map<string, number>;
+  /** Context of the fault in progress on CPU 0. */
+  vmf: Vmf;
+  /** Records why each order was refused; null at full speed. */
+  why: WhyLog | null;
+}
+
+function table<S extends Readonly<Record<string, ColumnType>>>(schema: S, rows: number): Table<S> {
+  return makeTable(schema, rows);
+}
+
+export interface MachineOptions {
+  readonly release: Release;
+  /** Physical memory in pages. */
+  readonly pages: number;
+  /** Keep a value for each page, so that loads see stores. */
+  readonly contents: boolean;
+  /** Rows of page tables to reserve; grows when they do not suffice. */
+  readonly tables?: number;
+}
+
+/** A machine without tasks: all memory free. */
+export function makeMachine(options: MachineOptions): Machine {
+  const { release, pages } = options;
+  const rows = pages + 2;
+  const tables = options.tables ?? 256;
+  return {
+    release,
+    pages,
+    zeroPfn: 1,
+    page: table(PAGE, rows),
+    content: new Int32Array(options.contents ? rows : 0),
+    pt: new Int32Array(tables * 512),
+    ptUsed: 1,
+    ptFree: 0,
+    vma: table(VMA, 64),
+    mm: table(MM, 8),
+    anonVma: table(ANON_VMA, 64),
+    chain: table(CHAIN, 64),
+    inode: table(INODE, 32),
+    file: table(FILE, 32),
+    sb: table(SUPER, 8),
+    task: table(TASK, 8),
+    sig: table(SIG, 8),
+    uffd: table(UFFD, 4),
+    swap: table(SWAP, 2),
+    freeHead: new Int32Array(11),
+    freeCount: new Int32Array(11),
+    wilderness: 0,
+    vmstat: new Float64Array(64),
+    mthp: new Float64Array(16 * 32),
+    settings: defaultSettings(pages),
+    hugeZeroPfn: 0,
+    nextContent: 1,
+    committed: 0,
+    shmMount: 0,
+    names: [''],
+    nameIds: new Map([['', 0]]),
+    vmf: new Vmf(),
+    why: null,
+  };
+}
+
+/** Interns a name: equal names have equal numbers. */
+export function internName(m: Machine, name: string): number {
+  const known = m.nameIds.get(name);
+  if (known !== undefined) return known;
+  const id = m.names.push(name) - 1;
+  m.nameIds.set(name, id);
+  return id;
+}

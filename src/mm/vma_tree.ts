@@ -1,0 +1,258 @@
+/**
+ * The VMAs of one address space by address: a treap over the VMA table, with the largest free gap
+ * of each subtree, and the list `prev`/`next`. It answers what the kernel asks of its maple tree
+ * (mm/mmap.c find_vma, mm/vma.c unmapped_area*): which VMA holds or follows an address, and where
+ * the highest or lowest hole of a size is, in O(log n).
+ *
+ * The gap of a VMA is what is free between it and its predecessor. Priorities are a hash of the row,
+ * so that the shape, like everything, is reproducible.
+ */
+import type { MmRow, Pages, VmaRow, Vpn } from '../base/index.ts';
+import type { Machine } from './mm_types.ts';
+import { VM_GROWSDOWN } from './vm_flags.ts';
+
+/** Pages kept free below a VM_GROWSDOWN mapping (stack_guard_gap). */
+export const STACK_GUARD_PAGES = 256;
+
+function priority(v: VmaRow): number {
+  return Math.imul(v ^ (v >>> 7), 0x9e3779b1) >>> 0;
+}
+
+/** Recomputes the gap of the subtree at `v` from its children. */
+function update(m: Machine, v: VmaRow): void {
+  const { gap, left, right, start, end, prev } = m.vma;
+  let g = start[v]! - end[prev[v]!]!;
+  const l = left[v]!;
+  if (l !== 0 && gap[l]! > g) g = gap[l]!;
+  const r = right[v]!;
+  if (r !== 0 && gap[r]! > g) g = gap[r]!;
+  gap[v] = g;
+}
+
+let splitLow = 0;
+let splitHigh = 0;
+
+/** Splits a subtree by address into splitLow (starts below `key`) and splitHigh. */
+function split(m: Machine, root: VmaRow, key: Vpn): void {
+  if (root === 0) {
+    splitLow = 0;
+    splitHigh = 0;
+    return;
+  }
+  const { left, right, start } = m.vma;
+  if (start[root]! < key) {
+    split(m, right[root]!, key);
+    right[root] = splitLow;
+    splitLow = root;
+  } else {
+    split(m, left[root]!, key);
+    left[root] = splitHigh;
+    splitHigh = root;
+  }
+  update(m, root);
+}
+
+function insert(m: Machine, root: VmaRow, v: VmaRow): VmaRow {
+  const { left, right, start } = m.vma;
+  if (root === 0 || priority(v) > priority(root)) {
+    split(m, root, start[v]!);
+    left[v] = splitLow;
+    right[v] = splitHigh;
+    update(m, v);
+    return v;
+  }
+  if (start[v]! < start[root]!) left[root] = insert(m, left[root]!, v);
+  else right[root] = insert(m, right[root]!, v);
+  update(m, root);
+  return root;
+}
+
+function join(m: Machine, low: VmaRow, high: VmaRow): VmaRow {
+  if (low === 0) return high;
+  if (high === 0) return low;
+  const { left, right } = m.vma;
+  if (priority(low) > priority(high)) {
+    right[low] = join(m, right[low]!, high);
+    update(m, low);
+    return low;
+  }
+  left[high] = join(m, low, left[high]!);
+  update(m, high);
+  return high;
+}
+
+function erase(m: Machine, root: VmaRow, v: VmaRow): VmaRow {
+  const { left, right, start } = m.vma;
+  if (root === v) return join(m, left[v]!, right[v]!);
+  if (start[v]! < start[root]!) left[root] = erase(m, left[root]!, v);
+  else right[root] = erase(m, right[root]!, v);
+  update(m, root);
+  return root;
+}
+
+function refresh(m: Machine, root: VmaRow, v: VmaRow): void {
+  if (root !== v) {
+    const { left, right, start } = m.vma;
+    refresh(m, start[v]! < start[root]! ? left[root]! : right[root]!, v);
+  }
+  update(m, root);
+}
+
+/** To be called when the bounds of `v` changed without changing the order of VMAs. */
+export function vmaBoundsChanged(m: Machine, v: VmaRow): void {
+  const mm = m.vma.mm[v]!;
+  refresh(m, m.mm.treeRoot[mm]!, v);
+  const next = m.vma.next[v]!;
+  if (next !== 0) refresh(m, m.mm.treeRoot[mm]!, next);
+}
+
+/** Puts a VMA (mm, start and end set) into its mm's tree and list; counts it. */
+export function vmaTreeInsert(m: Machine, v: VmaRow): void {
+  const { prev, next, start } = m.vma;
+  const mm = m.vma.mm[v]!;
+  const after = findVma(m, mm, start[v]!);
+  const before = after !== 0 ? prev[after]! : lastVma(m, mm);
+  prev[v] = before;
+  next[v] = after;
+  if (before !== 0) next[before] = v;
+  else m.mm.firstVma[mm] = v;
+  if (after !== 0) prev[after] = v;
+  m.mm.treeRoot[mm] = insert(m, m.mm.treeRoot[mm]!, v);
+  if (after !== 0) refresh(m, m.mm.treeRoot[mm]!, after);
+  m.mm.mapCount[mm]!++;
+}
+
+/** Takes a VMA out of its mm's tree and list. Its row stays the caller's. */
+export function vmaTreeErase(m: Machine, v: VmaRow): void {
+  const { prev, next, left, right } = m.vma;
+  const mm = m.vma.mm[v]!;
+  const before = prev[v]!;
+  const after = next[v]!;
+  m.mm.treeRoot[mm] = erase(m, m.mm.treeRoot[mm]!, v);
+  if (before !== 0) next[before] = after;
+  else m.mm.firstVma[mm] = after;
+  if (after !== 0) {
+    prev[after] = before;
+    refresh(m, m.mm.treeRoot[mm]!, after);
+  }
+  left[v] = 0;
+  right[v] = 0;
+  prev[v] = 0;
+  next[v] = 0;
+  if (m.mm.lastVma[mm] === v) m.mm.lastVma[mm] = 0;
+  m.mm.mapCount[mm]!--;
+}
+
+/** The first VMA that ends above `vpn` (find_vma): it holds the page or is the next one; or 0. */
+export function findVma(m: Machine, mm: MmRow, vpn: Vpn): VmaRow {
+  const { start, end, left, right } = m.vma;
+  const cached = m.mm.lastVma[mm]!;
+  if (cached !== 0 && start[cached]! <= vpn && vpn < end[cached]!) return cached;
+  let v = m.mm.treeRoot[mm]!;
+  let best = 0;
+  while (v !== 0) {
+    if (end[v]! > vpn) {
+      best = v;
+      if (start[v]! <= vpn) {
+        m.mm.lastVma[mm] = v;
+        break;
+      }
+      v = left[v]!;
+    } else {
+      v = right[v]!;
+    }
+  }
+  return best;
+}
+
+/** The VMA that holds `vpn`, or 0 (vma_lookup). */
+export function vmaLookup(m: Machine, mm: MmRow, vpn: Vpn): VmaRow {
+  const v = findVma(m, mm, vpn);
+  return v !== 0 && m.vma.start[v]! <= vpn ? v : 0;
+}
+
+/** The first VMA that overlaps [start, end), or 0 (find_vma_intersection). */
+export function findVmaIntersection(m: Machine, mm: MmRow, start: Vpn, end: Vpn): VmaRow {
+  const v = findVma(m, mm, start);
+  return v !== 0 && m.vma.start[v]! < end ? v : 0;
+}
+
+/** The VMA that ends highest, or 0. */
+export function lastVma(m: Machine, mm: MmRow): VmaRow {
+  const { right } = m.vma;
+  let v = m.mm.treeRoot[mm]!;
+  if (v === 0) return 0;
+  while (right[v] !== 0) v = right[v]!;
+  return v;
+}
+
+/** First page that must stay free below a VMA: its start, less the guard gap of a stack. */
+export function vmStartGap(m: Machine, v: VmaRow): Vpn {
+  const start = m.vma.start[v]!;
+  if ((m.vma.flags[v]! & VM_GROWSDOWN) === 0) return start;
+  return Math.max(0, start - STACK_GUARD_PAGES);
+}
+
+let wanted = 0;
+let lowLimit = 0;
+let highLimit = 0;
+
+function highestHole(m: Machine, root: VmaRow): number {
+  const { gap, left, right, end, prev } = m.vma;
+  let v = root;
+  while (v !== 0 && gap[v]! >= wanted) {
+    if (end[v]! < highLimit) {
+      const above = highestHole(m, right[v]!);
+      if (above >= 0) return above;
+    }
+    const from = Math.max(end[prev[v]!]!, lowLimit);
+    const to = Math.min(vmStartGap(m, v), highLimit);
+    if (to - from >= wanted) return to;
+    if (end[prev[v]!]! <= lowLimit) return -1;
+    v = left[v]!;
+  }
+  return -1;
+}
+
+/**
+ * End of the highest hole of at least `pages` within [low, high), or -1. The stack guard gap
+ * belongs to no hole (unmapped_area_topdown).
+ */
+export function holeTopDown(m: Machine, mm: MmRow, pages: Pages, low: Vpn, high: Vpn): number {
+  const last = lastVma(m, mm);
+  const from = Math.max(last === 0 ? 0 : m.vma.end[last]!, low);
+  if (high - from >= pages) return high;
+  wanted = pages;
+  lowLimit = low;
+  highLimit = high;
+  return highestHole(m, m.mm.treeRoot[mm]!);
+}
+
+function lowestHole(m: Machine, root: VmaRow): number {
+  const { gap, left, right, start, end, prev } = m.vma;
+  let v = root;
+  while (v !== 0 && gap[v]! >= wanted) {
+    if (start[v]! > lowLimit) {
+      const below = lowestHole(m, left[v]!);
+      if (below >= 0) return below;
+      const from = Math.max(end[prev[v]!]!, lowLimit);
+      const to = Math.min(vmStartGap(m, v), highLimit);
+      if (to - from >= wanted) return from;
+    }
+    if (start[v]! >= highLimit) return -1;
+    v = right[v]!;
+  }
+  return -1;
+}
+
+/** Start of the lowest hole of at least `pages` within [low, high), or -1 (unmapped_area). */
+export function holeBottomUp(m: Machine, mm: MmRow, pages: Pages, low: Vpn, high: Vpn): number {
+  wanted = pages;
+  lowLimit = low;
+  highLimit = high;
+  const hole = lowestHole(m, m.mm.treeRoot[mm]!);
+  if (hole >= 0) return hole;
+  const last = lastVma(m, mm);
+  const from = Math.max(last === 0 ? 0 : m.vma.end[last]!, low);
+  return high - from >= pages ? from : -1;
+}
