@@ -5,6 +5,7 @@
  */
 import { PMD_PAGES } from '../base/index.ts';
 import type { Machine } from './mm_types.ts';
+import { vmCommitLimit } from './util.ts';
 import {
   NR_ANON_MAPPED,
   NR_ANON_THPS,
@@ -21,16 +22,6 @@ import {
   NR_SHMEM_THPS,
   VMSTAT_NAMES,
 } from './vmstat.ts';
-
-/** vm_commit_limit(): pages that overcommit_memory=2 allows. */
-export function commitLimit(m: Machine): number {
-  const s = m.settings;
-  const allowed =
-    s.overcommitKbytes !== 0
-      ? Math.floor(s.overcommitKbytes / 4)
-      : Math.floor((s.totalRam * s.overcommitRatio) / 100);
-  return allowed + s.totalSwap;
-}
 
 /** show_val_kb(). */
 function line(label: string, pages: number): string {
@@ -57,7 +48,7 @@ export function meminfoText(m: Machine): string {
     line('Mapped', v[NR_FILE_MAPPED]!) +
     line('Shmem', v[NR_SHMEM]!) +
     line('PageTables', v[NR_PAGETABLE]!) +
-    line('CommitLimit', commitLimit(m)) +
+    line('CommitLimit', vmCommitLimit(m)) +
     line('Committed_AS', m.committed) +
     line('AnonHugePages', v[NR_ANON_THPS]! * PMD_PAGES) +
     line('ShmemHugePages', v[NR_SHMEM_THPS]! * PMD_PAGES) +

@@ -7,6 +7,7 @@
  */
 import { alignUp, type MmRow, PAGE_SIZE, type TaskRow } from '../base/index.ts';
 import { CAP_ALL } from './fs_types.ts';
+import { THP_DISABLE_COMPLETELY } from './huge_memory.ts';
 import type { Machine } from './mm_types.ts';
 
 function kb(pages: number): string {
@@ -69,7 +70,10 @@ export function statusText(m: Machine, t: TaskRow, extras: StatusExtras): string
   const cap = caps[t] === CAP_ALL ? '000001ffffffffff' : '0000000000000000';
   const zero = '0000000000000000';
   const memory = mm[t] === 0 ? '' : taskMem(m, mm[t]!);
-  const thp = mm[t] === 0 ? '' : `THP_enabled:\t${m.mm.thpDisable[mm[t]!] === 0 ? 1 : 0}\n`;
+  const thp =
+    mm[t] === 0
+      ? ''
+      : `THP_enabled:\t${m.mm.thpDisable[mm[t]!] === THP_DISABLE_COMPLETELY ? 0 : 1}\n`;
   return (
     `Name:\t${m.names[comm[t]!]}\n` +
     'Umask:\t0022\n' +

@@ -3,7 +3,14 @@
  * (fs/proc/task_mmu.c, 6.18 with PAGE_MAPCOUNT). All sums are exact; Pss is kept in units of
  * 1/4096 byte and divided once at the end, as the kernel does.
  */
-import { type MmRow, PAGE_SIZE, type Pfn, PMD_PAGES, type VmaRow } from '../base/index.ts';
+import {
+  highestOrder,
+  type MmRow,
+  PAGE_SIZE,
+  type Pfn,
+  PMD_PAGES,
+  type VmaRow,
+} from '../base/index.ts';
 import { folioRefcount, headOf, pageMapcount } from './folio.ts';
 import { TVA_SMAPS, thpVmaAllowableOrders } from './huge_memory.ts';
 import type { Machine } from './mm_types.ts';
@@ -19,13 +26,13 @@ import {
   swapOffset,
   tableRow,
 } from './pgtable.ts';
-import { VM_LOCKED } from './vm_flags.ts';
+import { ANON_ORDERS } from './settings.ts';
+import { shmemAllowableHugeOrders } from './shmem.ts';
+import { OPS_NONE, OPS_SHM, OPS_SHMEM, OPS_SHMEM_ANON, VM_LOCKED } from './vm_flags.ts';
 import { GATE_LINE, headerPrefix, mapsLine, named } from './vma_names.ts';
 
 const PSS_UNIT = 4096;
 const PMD_BYTES = PMD_PAGES * PAGE_SIZE;
-/** THP_ORDERS_ALL. */
-const ALL_ORDERS = 0x3ff;
 
 /** struct mem_size_stats; bytes, Pss in bytes * 4096. */
 export interface MemSizeStats {
@@ -228,9 +235,28 @@ export function vmFlagCodes(m: Machine, v: VmaRow): string[] {
   return codes;
 }
 
-/** THPeligible of one VMA: 0 or 1. */
+/** THP_ORDERS_ALL_FILE_DEFAULT. */
+const FILE_ORDERS = 0x3fe;
+
+/**
+ * THPeligible of one VMA: 1 if some order is allowed and fits its last aligned block.
+ * Source: mm/huge_memory.c __thp_vma_allowable_orders() with TVA_SMAPS, 6.18.
+ */
 export function thpEligible(m: Machine, v: VmaRow): number {
-  return thpVmaAllowableOrders(m, v, ALL_ORDERS, TVA_SMAPS) !== 0 ? 1 : 0;
+  const ops = m.vma.ops[v]!;
+  const shmem = ops === OPS_SHMEM || ops === OPS_SHMEM_ANON || ops === OPS_SHM;
+  if (!shmem && ops !== OPS_NONE) return 0;
+  if (vmaThpDisabled(m, v, false)) return 0;
+  let orders = shmem ? FILE_ORDERS : ANON_ORDERS & anonSysfsOrders(m, m.vma.flags[v]!);
+  while (orders !== 0) {
+    const order = highestOrder(orders);
+    if (thpVmaSuitable(m, v, m.vma.end[v]! - (1 << order), order)) break;
+    orders &= ~(1 << order);
+  }
+  if (!shmem || orders === 0) return orders !== 0 ? 1 : 0;
+  const inode = m.file.inode[m.vma.file[v]!]!;
+  const allowed = shmemAllowableHugeOrders(m, inode, v, m.vma.pgoff[v]!, 0, false);
+  return (orders & allowed) !== 0 ? 1 : 0;
 }
 
 /** The entry of one VMA in /proc/PID/smaps. */
