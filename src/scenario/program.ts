@@ -135,6 +135,11 @@ export type Expectation =
     };
 
 export type Op =
+  /**
+   * In a log, `args` is computed from the text whenever it is read (so that a log of millions of
+   * lines fits in memory): read it once per step, and do not copy the op by spreading it. A call
+   * of class `ignored` (calls.ts) has no args.
+   */
   | { readonly kind: 'call'; readonly name: string; readonly args: readonly Arg[] }
   | {
       readonly kind: 'access';
@@ -142,7 +147,10 @@ export type Op =
       readonly address: Expr;
       /** Bytes; one page when absent. */
       readonly length?: Expr;
-      /** `write a = 99`: the byte to store; a fresh number when absent. */
+      /**
+       * `write a = 99`: the byte to store; a fresh number when absent. `read a = 99` expects the
+       * byte instead: it stands in the step's `expected`.
+       */
       readonly value?: Expr;
     }
   | { readonly kind: 'echo'; readonly value: string; readonly path: string }
@@ -155,12 +163,26 @@ export type Op =
       readonly code?: string;
       readonly address?: U64;
     }
-  /** strace: `+++ exited with 0 +++`, `+++ killed by SIGKILL +++`. */
-  | { readonly kind: 'exited'; readonly killedBy?: string };
+  /**
+   * strace: `+++ exited with 0 +++`, `+++ killed by SIGKILL +++`. `supersededBy` is the thread
+   * whose execve made this one (the leader) go on as the new program: that thread's id is gone.
+   */
+  | {
+      readonly kind: 'exited';
+      readonly status?: number;
+      readonly killedBy?: string;
+      readonly supersededBy?: string;
+    };
 
 export interface Step {
-  /** Line where the step begins; in a resumed call, the line where it *ends* orders the steps. */
+  /**
+   * Where the step begins. A log's call that ends on a later line stands in the order of its *end*,
+   * except fork, vfork, clone and clone3: the child may act before its parent's call returns, so
+   * these stand where they begin.
+   */
   readonly at: Place;
+  /** Line where the call ended, when that is another line than the one where it began. */
+  readonly endLine?: number;
   /** The step as written, without task prefix, time stamp and comment. */
   readonly text: string;
   /** Task's name, or strace's pid as text; '' where the text names none (the first task). */

@@ -1,0 +1,15 @@
+export * from './calls.ts';
+export {
+  allConstantNames,
+  constantNames,
+  errnoNumber,
+  findConstant,
+  formatFlags,
+} from './constants.ts';
+export { constantValue, evaluateExpr } from './evaluate.ts';
+export * from './format.ts';
+export { formatArg, formatExpr } from './format_expr.ts';
+export * from './parse.ts';
+export * from './program.ts';
+export { SCENARIO_CODES, type ScenarioCode } from './report.ts';
+export { didYouMean, nearest } from './suggest.ts';
