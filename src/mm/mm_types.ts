@@ -103,7 +103,13 @@ const ANON_VMA = {
 } as const;
 
 /** anon_vma_chain: VMA `vma` may map pages of `anonVma`. */
-const CHAIN = { vma: 'i32', anonVma: 'i32', nextOfVma: 'i32', nextOfAnon: 'i32' } as const;
+const CHAIN = {
+  vma: 'i32',
+  anonVma: 'i32',
+  nextOfVma: 'i32',
+  prevOfAnon: 'i32',
+  nextOfAnon: 'i32',
+} as const;
 
 const INODE = {
   /** FS_* of its file system. */
@@ -145,6 +151,13 @@ const FILE = {
   /** Bytes. */
   pos: 'f64',
   name: 'i32',
+  /** Readahead (struct file_ra_state), in pages. */
+  raStart: 'f64',
+  raSize: 'i32',
+  raAsync: 'i32',
+  raOrder: 'i32',
+  mmapMiss: 'i32',
+  prevIndex: 'f64',
 } as const;
 
 const SUPER = {
@@ -259,6 +272,10 @@ export interface Release {
   readonly prctlExceptAdvised: boolean;
   /** do_set_pmd() honours VM_NOHUGEPAGE (6.11). */
   readonly setPmdHonoursNohuge: boolean;
+  /** ext4 files have large folios in the page cache (6.16). */
+  readonly fileLargeFolios: boolean;
+  /** Readahead of executable mappings stays inside the VMA (6.16). */
+  readonly execReadahead: boolean;
   /** mseal (6.10) and MAP_DROPPABLE (6.11). */
   readonly droppable: boolean;
 }
@@ -307,6 +324,8 @@ export interface Machine {
   nameIds: Map<string, number>;
   /** Context of the fault in progress on CPU 0. */
   vmf: Vmf;
+  /** The rule that a program reached and the model does not have; '' = none. */
+  unmodelled: string;
   /** Records why each order was refused; null at full speed. */
   why: WhyLog | null;
 }
@@ -363,6 +382,7 @@ export function makeMachine(options: MachineOptions): Machine {
     names: [''],
     nameIds: new Map([['', 0]]),
     vmf: new Vmf(),
+    unmodelled: '',
     why: null,
   };
 }

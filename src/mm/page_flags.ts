@@ -55,6 +55,8 @@ export const PG_RESERVED = 1 << 26;
 /** On an LRU list. The kernel's per-CPU batches are not modelled: it is set at once. */
 export const PG_LRU = 1 << 27;
 export const PG_HWPOISON = 1 << 28;
+/** Lost its last reference while it was mapped or cached: a bug of the modelled kernel. */
+export const PG_PREMATURE = 1 << 29;
 
 /** Flags that live on each page rather than on the folio. */
 export const PAGE_LEVEL_FLAGS = PG_ANON_EXCLUSIVE | PG_WRITTEN | PG_HWPOISON;

@@ -62,8 +62,8 @@ export class Vmf {
   /** Anonymous fault: folio allocated and its order. */
   folio = 0;
   order = 0;
-  /** A page table allocated ahead is at hand (vmf->prealloc_pte). */
-  prealloc = 0;
+  /** Anonymous fault: orders still to try when an allocation fails. */
+  orders = 0;
   /** Result bits gathered on the way (VM_FAULT_MAJOR). */
   gathered = 0;
 }

@@ -1,0 +1,208 @@
+/**
+ * The page cache: per inode a tree of rows of 512 entries (in the same pool as page tables), whose
+ * leaves hold the PFN of each cached page. A large folio occupies all its slots, as an xarray's
+ * multi-index entry covers all its indexes.
+ *
+ * Source of behaviour: mm/filemap.c, 6.18.
+ */
+import { assert, type InodeRow, type Order, type Pfn, type VmaRow } from '../base/index.ts';
+import { allocFolio, folioIndex, folioOrder, folioPut, headOf, setFolioIndex } from './folio.ts';
+import type { Machine } from './mm_types.ts';
+import {
+  PG_DIRTY,
+  PG_HEAD,
+  PG_PREMATURE,
+  PG_SWAPBACKED,
+  PG_UPTODATE,
+  PG_WRITTEN,
+} from './page_flags.ts';
+import { freeTableRow, newTableRow } from './pgalloc.ts';
+import { NR_FILE_DIRTY, NR_FILE_PAGES, NR_FILE_THPS, NR_SHMEM, NR_SHMEM_THPS } from './vmstat.ts';
+
+const SPAN = [1, 512, 262144, 134217728, 68719476736];
+
+/** Slot of a page offset in the leaves, or 0 when no leaf covers it. */
+function leafSlot(m: Machine, inode: InodeRow, index: number): number {
+  const height = m.inode.cacheHeight[inode]!;
+  if (height === 0 || index >= SPAN[height]!) return 0;
+  const { pt } = m;
+  let row = m.inode.cacheRoot[inode]!;
+  for (let level = height - 1; level > 0; level--) {
+    row = pt[row * 512 + (Math.floor(index / SPAN[level]!) % 512)]!;
+    if (row === 0) return 0;
+  }
+  return row * 512 + (index % 512);
+}
+
+function leafSlotAlloc(m: Machine, inode: InodeRow, index: number): number {
+  const { cacheRoot, cacheHeight } = m.inode;
+  assert(index < SPAN[4]!, 'page offsets in the page cache have at most 36 bits');
+  if (cacheHeight[inode] === 0) {
+    cacheRoot[inode] = newTableRow(m);
+    cacheHeight[inode] = 1;
+  }
+  while (index >= SPAN[cacheHeight[inode]!]!) {
+    const root = newTableRow(m);
+    m.pt[root * 512] = cacheRoot[inode]!;
+    cacheRoot[inode] = root;
+    cacheHeight[inode]!++;
+  }
+  let row = cacheRoot[inode]!;
+  for (let level = cacheHeight[inode]! - 1; level > 0; level--) {
+    const slot = row * 512 + (Math.floor(index / SPAN[level]!) % 512);
+    row = m.pt[slot]!;
+    if (row === 0) {
+      row = newTableRow(m);
+      m.pt[slot] = row;
+    }
+  }
+  return row * 512 + (index % 512);
+}
+
+/** The frame that caches page `index`, or 0 (filemap_get_entry). */
+export function cacheGet(m: Machine, inode: InodeRow, index: number): Pfn {
+  const slot = leafSlot(m, inode, index);
+  return slot === 0 ? 0 : m.pt[slot]!;
+}
+
+/** The first cached page offset in [index, end), or -1. */
+export function cacheNext(m: Machine, inode: InodeRow, index: number, end: number): number {
+  const height = m.inode.cacheHeight[inode]!;
+  const limit = height === 0 ? 0 : Math.min(end, SPAN[height]!);
+  for (let at = index; at < limit; ) {
+    const slot = leafSlot(m, inode, at);
+    if (slot === 0) {
+      at = at - (at % 512) + 512;
+      continue;
+    }
+    const stop = Math.min(limit, at - (at % 512) + 512);
+    const { pt } = m;
+    for (let s = slot; at < stop; at++, s++) if (pt[s] !== 0) return at;
+  }
+  return -1;
+}
+
+/** True when no page of [index, index+n) is cached. */
+export function cacheRangeEmpty(m: Machine, inode: InodeRow, index: number, n: number): boolean {
+  return cacheNext(m, inode, index, index + n) < 0;
+}
+
+function countCached(m: Machine, head: Pfn, n: number): void {
+  const f = m.page.flags[head]!;
+  m.vmstat[NR_FILE_PAGES]! += n;
+  if ((f & PG_SWAPBACKED) !== 0) {
+    m.vmstat[NR_SHMEM]! += n;
+    if (Math.abs(n) === 512) m.vmstat[NR_SHMEM_THPS]! += n / 512;
+  } else if (Math.abs(n) === 512) {
+    m.vmstat[NR_FILE_THPS]! += n / 512;
+  }
+}
+
+/**
+ * Puts a folio into the cache at a page offset that is aligned to it; the cache takes one
+ * reference a page (__filemap_add_folio).
+ */
+export function cacheInsert(m: Machine, inode: InodeRow, index: number, head: Pfn): void {
+  const order = folioOrder(m, head);
+  const n = 1 << order;
+  const slot = leafSlotAlloc(m, inode, index);
+  const { pt } = m;
+  for (let i = 0; i < n; i++) {
+    assert(pt[slot + i] === 0, 'a page-cache slot is taken once');
+    pt[slot + i] = head + i;
+  }
+  setFolioIndex(m, head, index);
+  m.page.mapping[head] = inode;
+  if ((m.page.flags[head]! & PG_HEAD) === 0) m.page.counts[head]! += 0x10000;
+  else m.page.index[head + 1]! += n;
+  m.inode.nrPages[inode]! += n;
+  countCached(m, head, n);
+}
+
+/** Takes a folio out of the cache and drops the cache's references (filemap_remove_folio). */
+export function cacheRemove(m: Machine, head: Pfn): void {
+  const { flags, mapping } = m.page;
+  const inode = mapping[head]!;
+  const n = 1 << folioOrder(m, head);
+  const slot = leafSlot(m, inode, folioIndex(m, head));
+  m.pt.fill(0, slot, slot + n);
+  mapping[head] = 0;
+  m.inode.nrPages[inode]! -= n;
+  countCached(m, head, -n);
+  if ((flags[head]! & PG_DIRTY) !== 0 && (flags[head]! & PG_SWAPBACKED) === 0) {
+    m.vmstat[NR_FILE_DIRTY]! -= n;
+  }
+  if ((flags[head]! & PG_PREMATURE) === 0) folioPut(m, head, n);
+}
+
+/** Frees the rows of an empty cache. */
+export function cacheFreeRows(m: Machine, inode: InodeRow): void {
+  assert(m.inode.nrPages[inode] === 0, 'only an empty page cache is torn down');
+  const height = m.inode.cacheHeight[inode]!;
+  if (height === 0) return;
+  freeRows(m, m.inode.cacheRoot[inode]!, height);
+  m.inode.cacheRoot[inode] = 0;
+  m.inode.cacheHeight[inode] = 0;
+}
+
+function freeRows(m: Machine, row: number, height: number): void {
+  if (height > 1) {
+    for (let i = 0; i < 512; i++) {
+      const child = m.pt[row * 512 + i]!;
+      if (child !== 0) freeRows(m, child, height - 1);
+    }
+  }
+  freeTableRow(m, row);
+}
+
+/** folio_mark_dirty() of a page-cache folio. */
+export function folioMarkDirty(m: Machine, head: Pfn): void {
+  const { flags } = m.page;
+  const f = flags[head]!;
+  if ((f & PG_DIRTY) !== 0) return;
+  flags[head] = f | PG_DIRTY;
+  if ((f & PG_SWAPBACKED) === 0) m.vmstat[NR_FILE_DIRTY]! += 1 << folioOrder(m, head);
+}
+
+/** Pages of a file: ceil(i_size / 4096). */
+export function filePages(m: Machine, inode: InodeRow): number {
+  return Math.ceil(m.inode.size[inode]! / 4096);
+}
+
+/** Page offset in its file of a page of a VMA (linear_page_index). */
+export function linearPageIndex(m: Machine, v: VmaRow, vpn: number): number {
+  return m.vma.pgoff[v]! + (vpn - m.vma.start[v]!);
+}
+
+/**
+ * A fresh page-cache folio of a disk file, read in: contents as the disk has them (zero, for what
+ * no program wrote). 0 when memory is out.
+ */
+export function cacheReadFolio(m: Machine, inode: InodeRow, index: number, order: Order): Pfn {
+  const head = allocFolio(m, order);
+  if (head === 0) return 0;
+  m.page.flags[head] = m.page.flags[head]! | PG_UPTODATE;
+  cacheInsert(m, inode, index, head);
+  folioPut(m, head, 1);
+  return head;
+}
+
+/** Marks pages as holding data: write(2), or the data of a file that existed before. */
+export function markWritten(m: Machine, pfn: Pfn, content: number): void {
+  m.page.flags[pfn] = m.page.flags[pfn]! | PG_WRITTEN;
+  if (m.content.length !== 0) m.content[pfn] = content;
+}
+
+/** Order of the folio that write(2) of `bytes` at page `index` adds to a disk file's cache. */
+export function writeOrder(index: number, bytes: number): Order {
+  let order = 0;
+  while (order < 9 && bytes >= 8192 * 2 ** order) order++;
+  while (order > 0 && index % (1 << order) !== 0) order--;
+  return order;
+}
+
+/** The cached folio's head that holds page `index`, or 0. */
+export function cacheHead(m: Machine, inode: InodeRow, index: number): Pfn {
+  const pfn = cacheGet(m, inode, index);
+  return pfn === 0 ? 0 : headOf(m, pfn);
+}

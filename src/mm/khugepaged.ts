@@ -1,0 +1,205 @@
+/**
+ * Collapsing small pages into a 2 MiB folio on request (mm/khugepaged.c madvise_collapse(), 6.18).
+ * The daemon itself, which scans every ten seconds, is not modelled: nothing in a program's steps
+ * tells when it runs.
+ */
+import { EAGAIN, EBUSY, EINVAL, ENOMEM, type Pfn, type TaskRow, type VmaRow, type Vpn } from '../base/index.ts';
+import { cacheGet, cacheInsert, cacheNext, cacheRemove, filePages, linearPageIndex } from './filemap.ts';
+import {
+  allocFolio,
+  folioIndex,
+  folioMapcount,
+  folioOrder,
+  folioPages,
+  folioPut,
+  folioRefAdd,
+  folioRefcount,
+  headOf,
+} from './folio.ts';
+import { thpVmaSuitable, vmaThpDisabled, writableBits } from './huge_memory.ts';
+import { unmapMappingPages } from './memory_zap.ts';
+import type { Machine } from './mm_types.ts';
+import { PG_ANON, PG_DIRTY, PG_SWAPBACKED, PG_UPTODATE, PG_WRITTEN } from './page_flags.ts';
+import { freePageTable, isHugePmd, pmdSlot, pmdSlotAlloc } from './pgalloc.ts';
+import {
+  isSwapEntry,
+  isTable,
+  makePte,
+  PTE_A,
+  PTE_P,
+  PTE_UFFD_WP,
+  PTE_W,
+  pteMapped,
+  ptePfn,
+  tableRow,
+} from './pgtable.ts';
+import { deferredSplitFolio, folioAddNewAnonRmap, folioAddRmapPmd, folioRemoveRmapPtes } from './rmap.ts';
+import { addRss } from './fault_result.ts';
+import { HUGE_DENY } from './settings.ts';
+import { shmemUnacctBlocks } from './shmem.ts';
+import { pageProt, uffdArmed } from './vma_prot.ts';
+import {
+  OPS_NONE,
+  OPS_SHM,
+  OPS_SHMEM,
+  OPS_SHMEM_ANON,
+  VM_HUGETLB,
+  VM_SPECIAL,
+  VM_WRITE,
+} from './vm_flags.ts';
+import { NR_PAGETABLE, THP_COLLAPSE_ALLOC, THP_COLLAPSE_ALLOC_FAILED } from './vmstat.ts';
+
+/**
+ * MADV_COLLAPSE over [start, end) of one VMA. 0 when every whole 2 MiB in it is mapped by a PMD
+ * afterwards; else the errno of the last failure.
+ */
+export function madviseCollapse(
+  m: Machine,
+  task: TaskRow,
+  v: VmaRow,
+  start: Vpn,
+  end: Vpn,
+): number {
+  if (!collapseAllowed(m, v)) return -EINVAL;
+  const first = Math.ceil(start / 512) * 512;
+  const last = Math.floor(end / 512) * 512;
+  let failure = 0;
+  for (let vpn = first; vpn < last; vpn += 512) {
+    const result = m.vma.ops[v] === OPS_NONE ? collapseAnon(m, v, vpn) : collapseShmem(m, v, vpn);
+    if (result === 0) continue;
+    failure = result;
+    if (result === -ENOMEM || result === -EBUSY) break;
+  }
+  void task;
+  return failure;
+}
+
+/** thp_vma_allowable_order(TVA_FORCED_COLLAPSE): sysfs "never" does not count, NOHUGEPAGE does. */
+function collapseAllowed(m: Machine, v: VmaRow): boolean {
+  const flags = m.vma.flags[v]!;
+  if (vmaThpDisabled(m, v, true)) return false;
+  if ((flags & (VM_SPECIAL | VM_HUGETLB)) !== 0) return false;
+  if (!thpVmaSuitable(m, v, m.vma.end[v]! - 512, 9)) return false;
+  const kind = m.vma.ops[v]!;
+  if (kind === OPS_NONE) return m.vma.anonVma[v] !== 0;
+  const shmem = kind === OPS_SHMEM || kind === OPS_SHMEM_ANON || kind === OPS_SHM;
+  return shmem && m.settings.shmemEnabled !== HUGE_DENY;
+}
+
+/** hpage_collapse_scan_pmd() and collapse_huge_page(). */
+function collapseAnon(m: Machine, v: VmaRow, vpn: Vpn): number {
+  const mm = m.vma.mm[v]!;
+  const slot = pmdSlot(m, mm, vpn);
+  const entry = slot === 0 ? 0 : m.pt[slot]!;
+  if (isHugePmd(entry)) return 0;
+  if (!isTable(entry)) return -EINVAL;
+  const row = tableRow(entry);
+  for (let i = 0; i < 512; i++) {
+    const pte = m.pt[row * 512 + i]!;
+    if (pte === 0) {
+      if (uffdArmed(m, v)) return -EINVAL;
+      continue;
+    }
+    if (!pteMapped(pte)) {
+      if (isSwapEntry(pte)) m.unmodelled ||= 'MADV_COLLAPSE over swapped pages';
+      return -EINVAL;
+    }
+    if ((pte & PTE_UFFD_WP) !== 0) return -EINVAL;
+    const pfn = ptePfn(pte);
+    if (pfn === m.zeroPfn) continue;
+    const head = headOf(m, pfn);
+    if ((m.page.flags[head]! & PG_ANON) === 0) return -EINVAL;
+    if (folioMapcount(m, head) !== folioRefcount(m, head)) return -EAGAIN;
+  }
+  const huge = allocFolio(m, 9);
+  m.vmstat[huge === 0 ? THP_COLLAPSE_ALLOC_FAILED : THP_COLLAPSE_ALLOC]! += 1;
+  if (huge === 0) return -ENOMEM;
+  for (let i = 0; i < 512; i++) {
+    const pte = m.pt[row * 512 + i]!;
+    m.pt[row * 512 + i] = 0;
+    const pfn = ptePfn(pte);
+    if (pte === 0 || pfn === m.zeroPfn) {
+      m.mm.rssAnon[mm]! += 1;
+      continue;
+    }
+    copyContent(m, pfn, huge + i);
+    const head = headOf(m, pfn);
+    folioRemoveRmapPtes(m, head, pfn, 1, v);
+    folioPut(m, head, 1);
+  }
+  folioAddNewAnonRmap(m, huge, v, vpn);
+  m.pt[slot] = makePte(huge, pageProt(m, v) | PTE_A | writableBits(m, v));
+  freePageTable(m, mm, row);
+  m.mm.tables[mm]!++;
+  m.vmstat[NR_PAGETABLE]! += 1;
+  deferredSplitFolio(m, huge, false);
+  return 0;
+}
+
+function copyContent(m: Machine, from: Pfn, to: Pfn): void {
+  if (m.content.length !== 0) m.content[to] = m.content[from]!;
+  m.page.flags[to] = m.page.flags[to]! | (m.page.flags[from]! & PG_WRITTEN);
+}
+
+/**
+ * hpage_collapse_scan_file(), collapse_file() and collapse_pte_mapped_thp() for shmem: a 2 MiB
+ * folio in the page cache, holes filled with zeroes, then one PMD in this mapping.
+ */
+function collapseShmem(m: Machine, v: VmaRow, vpn: Vpn): number {
+  const inode = m.file.inode[m.vma.file[v]!]!;
+  const index = linearPageIndex(m, v, vpn);
+  if (index >= filePages(m, inode)) return -EINVAL;
+  const mm = m.vma.mm[v]!;
+  const slot = pmdSlotAlloc(m, mm, vpn);
+  if (isHugePmd(m.pt[slot]!)) return 0;
+  let huge = cacheGet(m, inode, index);
+  if (huge === 0 || folioOrder(m, headOf(m, huge)) !== 9) {
+    huge = collapseCache(m, inode, index);
+    if (huge < 0) return huge;
+  }
+  const entry = m.pt[slot]!;
+  if (isTable(entry)) {
+    const row = tableRow(entry);
+    for (let i = 0; i < 512; i++) {
+      const pte = m.pt[row * 512 + i]!;
+      if (pte === 0) continue;
+      if (!pteMapped(pte) || ptePfn(pte) !== huge + i) return -EINVAL;
+      addRss(m, mm, huge, -1);
+      folioRemoveRmapPtes(m, huge, huge + i, 1, v);
+      folioPut(m, huge, 1);
+    }
+    m.pt[slot] = 0;
+    freePageTable(m, mm, row);
+  }
+  folioRefAdd(m, huge, 1);
+  addRss(m, mm, huge, 512);
+  folioAddRmapPmd(m, huge, v);
+  const write = (m.vma.flags[v]! & VM_WRITE) !== 0 ? pageProt(m, v) & PTE_W : 0;
+  m.pt[slot] = makePte(huge, (pageProt(m, v) & PTE_P) | write | PTE_A);
+  return 0;
+}
+
+/** collapse_file(): the block's pages move into one folio; they are unmapped everywhere. */
+function collapseCache(m: Machine, inode: number, index: number): number {
+  const huge = allocFolio(m, 9);
+  m.vmstat[huge === 0 ? THP_COLLAPSE_ALLOC_FAILED : THP_COLLAPSE_ALLOC]! += 1;
+  if (huge === 0) return -ENOMEM;
+  unmapMappingPages(m, inode, index, index + 511, false);
+  let dirty = 0;
+  let had = 0;
+  for (let at = cacheNext(m, inode, index, index + 512); at >= 0; ) {
+    const head = headOf(m, cacheGet(m, inode, at));
+    const n = folioPages(m, head);
+    const base = folioIndex(m, head);
+    for (let i = 0; i < n; i++) copyContent(m, head + i, huge + (base - index) + i);
+    dirty |= m.page.flags[head]! & PG_DIRTY;
+    had += n;
+    cacheRemove(m, head);
+    at = cacheNext(m, inode, base + n, index + 512);
+  }
+  m.page.flags[huge] = m.page.flags[huge]! | PG_SWAPBACKED | PG_UPTODATE | dirty | PG_DIRTY;
+  cacheInsert(m, inode, index, huge);
+  folioPut(m, huge, 1);
+  shmemUnacctBlocks(m, inode, had - 512);
+  return huge;
+}

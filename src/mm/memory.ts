@@ -1,0 +1,383 @@
+/**
+ * The fault path: from the processor's access to an installed entry (mm/memory.c
+ * handle_mm_fault(), arch/x86/mm/fault.c do_user_addr_fault(), 6.18).
+ *
+ * It exists once, written as phases that end where the kernel drops or awaits a lock:
+ *
+ *   PHASE_BEGIN         mmap_lock or VMA lock taken; page tables walked without their lock;
+ *                       huge PMD, zero page, fault-around and reuse end the fault here
+ *   PHASE_ANON_INSTALL  folio allocated; page-table lock, re-check, install
+ *   PHASE_BACKING       ->fault: page found or made, folio locked
+ *   PHASE_FINISH        finish_fault(): page-table lock, re-check, install
+ *   PHASE_WP_INSTALL    copy made; page-table lock, re-check, install
+ *
+ * handleMmFault() calls them back to back. A checker may run other CPUs' phases between them.
+ */
+import { EFAULT, ENOMEM, PMD_ORDER, type TaskRow, type VmaRow, type Vpn } from '../base/index.ts';
+import {
+  anonFaultOrders,
+  doHugePmdAnonymousPage,
+  doHugePmdWpPage,
+  splitHugePmd,
+} from './huge_memory.ts';
+import { doAnonymousInstall, doAnonymousPage } from './memory_anon.ts';
+import { doFault, doFaultBacking, doFaultFinish } from './memory_file.ts';
+import { doWpPage, wpPageInstall } from './memory_wp.ts';
+import type { Machine } from './mm_types.ts';
+import { PG_WRITTEN } from './page_flags.ts';
+import { isHugePmd, pmdSlotAlloc, pmdTable, pteSlotUnder } from './pgalloc.ts';
+import {
+  isMarker,
+  isSwapEntry,
+  MARKER_GUARD,
+  MARKER_POISONED,
+  PTE_A,
+  PTE_D,
+  PTE_MAPPED,
+  PTE_P,
+  PTE_W,
+  ptePfn,
+  REGION_PAGES,
+  tableRow,
+} from './pgtable.ts';
+import { uffdArmed } from './vma_prot.ts';
+import { expandDownwards } from './vma.ts';
+import { findVma } from './vma_tree.ts';
+import { OPS_NONE, VM_ACCESS_FLAGS, VM_EXEC, VM_GROWSDOWN, VM_WRITE } from './vm_flags.ts';
+import {
+  FAULT_FLAG_EXEC,
+  FAULT_FLAG_TRIED,
+  FAULT_FLAG_USER,
+  FAULT_FLAG_WRITE,
+  PHASE_ANON_INSTALL,
+  PHASE_BACKING,
+  PHASE_BEGIN,
+  PHASE_FINISH,
+  PHASE_WP_INSTALL,
+  VM_FAULT_ERROR,
+  VM_FAULT_FALLBACK,
+  VM_FAULT_HWPOISON,
+  VM_FAULT_MAJOR,
+  VM_FAULT_NEXT,
+  VM_FAULT_OOM,
+  VM_FAULT_RETRY,
+  VM_FAULT_SIGBUS,
+  VM_FAULT_SIGSEGV,
+  VM_FAULT_UFFD_WAIT,
+  type Vmf,
+} from './vmf.ts';
+import { PGFAULT } from './vmstat.ts';
+
+/** Kinds of access. */
+export const ACCESS_READ = 0;
+export const ACCESS_WRITE = 1;
+export const ACCESS_EXEC = 2;
+
+/** What an access came to: 0, or one of these. */
+export const ACCESS_OK = 0;
+export const ACCESS_SEGV_MAPERR = 1;
+export const ACCESS_SEGV_ACCERR = 2;
+export const ACCESS_BUS_ADRERR = 3;
+export const ACCESS_BUS_HWPOISON = 4;
+/** No memory: the kernel would call the OOM killer. */
+export const ACCESS_OOM = 5;
+/** Waits for a userfaultfd handler. */
+export const ACCESS_UFFD_WAIT = 6;
+/** The same fault came again FAULTS_MAX times and nothing changed: it never ends. */
+export const ACCESS_STUCK = 7;
+
+/** An access of one page needs at most a handful of faults when nobody else runs. */
+export const FAULTS_MAX = 64;
+
+/** The lock-less walk of handle_pte_fault(), and what each kind of entry leads to. */
+function handlePteFault(m: Machine, vmf: Vmf): number {
+  const v = vmf.vma;
+  const pmd = m.pt[vmf.pmdSlot]!;
+  const slot = pmd === 0 ? 0 : pteSlotUnder(m, vmf.pmdSlot, vmf.vpn);
+  if (pmd !== 0 && slot === 0) return 0;
+  const pte = slot === 0 ? 0 : m.pt[slot]!;
+  vmf.pteSlot = slot;
+  vmf.origPte = pte;
+  if (pte === 0) {
+    return m.vma.ops[v] === OPS_NONE ? doAnonymousPage(m, vmf) : doFault(m, vmf);
+  }
+  if ((pte & PTE_MAPPED) === 0) return doSwapPage(m, vmf);
+  if ((vmf.flags & FAULT_FLAG_WRITE) !== 0 && (pte & PTE_W) === 0) return doWpPage(m, vmf, slot);
+  if (m.why !== null) m.why.note('pte-present', 0, 0, 0);
+  m.pt[slot] = pte | PTE_A | ((vmf.flags & FAULT_FLAG_WRITE) !== 0 ? PTE_D : 0);
+  return 0;
+}
+
+/** Entries that are not present: markers; swap entries are not modelled. */
+function doSwapPage(m: Machine, vmf: Vmf): number {
+  const pte = vmf.origPte;
+  if (isSwapEntry(pte)) {
+    m.unmodelled ||= 'swap-in (no swap device is modelled)';
+    return VM_FAULT_SIGBUS;
+  }
+  if (!isMarker(pte)) return VM_FAULT_SIGBUS;
+  if ((pte & MARKER_POISONED) !== 0) return VM_FAULT_HWPOISON;
+  if ((pte & MARKER_GUARD) !== 0) return VM_FAULT_SIGSEGV;
+  if (!uffdArmed(m, vmf.vma)) {
+    m.pt[vmf.pteSlot] = 0;
+    return 0;
+  }
+  return m.vma.ops[vmf.vma] === OPS_NONE ? doAnonymousPage(m, vmf) : doFault(m, vmf);
+}
+
+/** First phase: __handle_mm_fault() down to the PTE. */
+function faultBegin(m: Machine, vmf: Vmf): number {
+  const v = vmf.vma;
+  const slot = pmdSlotAlloc(m, vmf.mm, vmf.vpn);
+  vmf.pmdSlot = slot;
+  const entry = m.pt[slot]!;
+  if (entry === 0) {
+    if (m.vma.ops[v] === OPS_NONE && anonFaultOrders(m, v, 1 << PMD_ORDER) !== 0) {
+      const ret = doHugePmdAnonymousPage(m, vmf);
+      if ((ret & VM_FAULT_FALLBACK) === 0) return ret;
+    }
+  } else if (isHugePmd(entry)) {
+    vmf.origPte = entry;
+    if ((vmf.flags & FAULT_FLAG_WRITE) !== 0 && (entry & PTE_W) === 0) {
+      const ret = wpHugePmd(m, vmf);
+      if ((ret & VM_FAULT_FALLBACK) === 0) return ret;
+    } else {
+      m.pt[slot] = entry | PTE_A | ((vmf.flags & FAULT_FLAG_WRITE) !== 0 ? PTE_D : 0);
+      return 0;
+    }
+  }
+  return handlePteFault(m, vmf);
+}
+
+/** wp_huge_pmd(): anonymous memory by its own rules; a file's PMD is split, that is, unmapped. */
+function wpHugePmd(m: Machine, vmf: Vmf): number {
+  if (m.vma.ops[vmf.vma] === OPS_NONE) return doHugePmdWpPage(m, vmf);
+  splitHugePmd(m, vmf.vma, vmf.pmdSlot);
+  return VM_FAULT_FALLBACK;
+}
+
+/** Runs one phase. VM_FAULT_NEXT: call again; anything else is the fault's result. */
+export function faultPhase(m: Machine, vmf: Vmf): number {
+  switch (vmf.phase) {
+    case PHASE_BEGIN:
+      return faultBegin(m, vmf);
+    case PHASE_ANON_INSTALL:
+      return doAnonymousInstall(m, vmf);
+    case PHASE_BACKING:
+      return doFaultBacking(m, vmf);
+    case PHASE_FINISH:
+      return doFaultFinish(m, vmf);
+    case PHASE_WP_INSTALL:
+      return wpPageInstall(m, vmf);
+    default:
+      return VM_FAULT_SIGBUS;
+  }
+}
+
+/** Prepares a context for a fault of `task` at `vpn` in VMA `v`. */
+export function beginFault(
+  m: Machine,
+  vmf: Vmf,
+  task: TaskRow,
+  v: VmaRow,
+  vpn: Vpn,
+  flags: number,
+): void {
+  vmf.task = task;
+  vmf.mm = m.vma.mm[v]!;
+  vmf.vma = v;
+  vmf.vpn = vpn;
+  vmf.flags = flags;
+  vmf.phase = PHASE_BEGIN;
+  vmf.pmdSlot = 0;
+  vmf.pteSlot = 0;
+  vmf.origPte = 0;
+  vmf.page = 0;
+  vmf.cowPage = 0;
+  vmf.folio = 0;
+  vmf.order = 0;
+  vmf.gathered = 0;
+}
+
+/**
+ * One fault, all phases, with the kernel's retry under the mmap_lock; counts it for the task.
+ * Returns VM_FAULT_* bits. A fault that failed counts nothing; one that was retried counts once,
+ * as major if any attempt was. Source: mm/memory.c mm_account_fault(), 6.18.
+ */
+export function handleMmFault(
+  m: Machine,
+  task: TaskRow,
+  v: VmaRow,
+  vpn: Vpn,
+  flags: number,
+): number {
+  const vmf = m.vmf;
+  let attempt = flags;
+  let major = 0;
+  for (;;) {
+    beginFault(m, vmf, task, v, vpn, attempt);
+    if (m.why !== null) m.why.note('fault-begin', -1, vpn, attempt);
+    let ret = faultPhase(m, vmf);
+    while ((ret & VM_FAULT_NEXT) !== 0) ret = faultPhase(m, vmf);
+    m.vmstat[PGFAULT]! += 1;
+    major |= ret & VM_FAULT_MAJOR;
+    if ((ret & VM_FAULT_RETRY) !== 0) {
+      attempt |= FAULT_FLAG_TRIED;
+      continue;
+    }
+    if ((ret & (VM_FAULT_ERROR | VM_FAULT_UFFD_WAIT)) !== 0) return ret;
+    if (major !== 0) m.task.majflt[task]! += 1;
+    else m.task.minflt[task]! += 1;
+    return ret;
+  }
+}
+
+function signalOf(ret: number): number {
+  if ((ret & VM_FAULT_OOM) !== 0) return ACCESS_OOM;
+  if ((ret & VM_FAULT_HWPOISON) !== 0) return ACCESS_BUS_HWPOISON;
+  if ((ret & VM_FAULT_SIGBUS) !== 0) return ACCESS_BUS_ADRERR;
+  if ((ret & VM_FAULT_UFFD_WAIT) !== 0) return ACCESS_UFFD_WAIT;
+  return ACCESS_SEGV_MAPERR;
+}
+
+/** The VMA that serves an access: found, or a stack grown down to it. 0 = none (MAPERR). */
+export function vmaForAccess(m: Machine, task: TaskRow, vpn: Vpn): VmaRow {
+  const mm = m.task.mm[task]!;
+  const v = findVma(m, mm, vpn);
+  if (v === 0) return 0;
+  if (m.vma.start[v]! <= vpn) return v;
+  if ((m.vma.flags[v]! & VM_GROWSDOWN) === 0) return 0;
+  return expandDownwards(m, task, v, vpn) === 0 ? v : 0;
+}
+
+/** access_error() of x86: may this VMA serve this access? `present`: the entry exists already. */
+function accessError(m: Machine, v: VmaRow, kind: number, present: boolean): boolean {
+  const flags = m.vma.flags[v]!;
+  if (kind === ACCESS_WRITE) return (flags & VM_WRITE) === 0;
+  if (present) return true;
+  return (flags & VM_ACCESS_FLAGS) === 0;
+}
+
+/** Index of the leaf entry that maps `vpn` (PTE or huge PMD) in the pool, or 0. */
+function leafSlot(m: Machine, mm: number, vpn: Vpn): number {
+  const region = Math.floor(vpn / REGION_PAGES);
+  const row = pmdTable(m, mm, region);
+  if (row === 0) return 0;
+  const lo = vpn - region * REGION_PAGES;
+  const slot = row * 512 + (lo >> 9);
+  const entry = m.pt[slot]!;
+  if (entry === 0 || (entry & PTE_MAPPED) !== 0) return slot;
+  return tableRow(entry) * 512 + (lo & 511);
+}
+
+/**
+ * The processor touches one page for `task`: through the page tables if they allow it, else by
+ * faults until they do. Counts the faults. Returns ACCESS_*.
+ */
+export function access(m: Machine, task: TaskRow, vpn: Vpn, kind: number): number {
+  const slot = leafSlot(m, m.task.mm[task]!, vpn);
+  if (slot !== 0 && kind !== ACCESS_EXEC) {
+    const entry = m.pt[slot]!;
+    if (kind === ACCESS_READ) {
+      if ((entry & PTE_P) !== 0) {
+        m.pt[slot] = entry | PTE_A;
+        return ACCESS_OK;
+      }
+    } else if ((entry & (PTE_P | PTE_W)) === (PTE_P | PTE_W)) {
+      m.pt[slot] = entry | PTE_A | PTE_D;
+      return ACCESS_OK;
+    }
+  }
+  return accessSlow(m, task, vpn, kind);
+}
+
+function accessSlow(m: Machine, task: TaskRow, vpn: Vpn, kind: number): number {
+  const mm = m.task.mm[task]!;
+  for (let faults = 0; faults < FAULTS_MAX; faults++) {
+    const slot = leafSlot(m, mm, vpn);
+    const entry = slot === 0 ? 0 : m.pt[slot]!;
+    const present = (entry & PTE_P) !== 0;
+    if (present && kind === ACCESS_READ) {
+      m.pt[slot] = entry | PTE_A;
+      return ACCESS_OK;
+    }
+    if (present && kind === ACCESS_WRITE && (entry & PTE_W) !== 0) {
+      m.pt[slot] = entry | PTE_A | PTE_D;
+      return ACCESS_OK;
+    }
+    const v = vmaForAccess(m, task, vpn);
+    if (v === 0) return ACCESS_SEGV_MAPERR;
+    if (present && kind === ACCESS_EXEC && (m.vma.flags[v]! & VM_EXEC) !== 0) {
+      m.pt[slot] = entry | PTE_A;
+      return ACCESS_OK;
+    }
+    const protection = present || (entry & PTE_MAPPED) !== 0;
+    if (accessError(m, v, kind, protection && kind !== ACCESS_WRITE)) return ACCESS_SEGV_ACCERR;
+    let flags = FAULT_FLAG_USER;
+    if (kind === ACCESS_WRITE) flags |= FAULT_FLAG_WRITE;
+    if (kind === ACCESS_EXEC) flags |= FAULT_FLAG_EXEC;
+    const ret = handleMmFault(m, task, v, vpn, flags);
+    if ((ret & (VM_FAULT_ERROR | VM_FAULT_UFFD_WAIT)) !== 0) return signalOf(ret);
+  }
+  return ACCESS_STUCK;
+}
+
+/** Frame that maps `vpn` in an address space (present, or PROT_NONE), or 0. */
+export function frameAt(m: Machine, mm: number, vpn: Vpn): number {
+  const slot = leafSlot(m, mm, vpn);
+  if (slot === 0) return 0;
+  const entry = m.pt[slot]!;
+  if ((entry & PTE_MAPPED) === 0) return 0;
+  return ptePfn(entry) + (isLeafPmd(m, mm, vpn) ? vpn % 512 : 0);
+}
+
+/** True when a PMD maps `vpn`. */
+export function isLeafPmd(m: Machine, mm: number, vpn: Vpn): boolean {
+  const region = Math.floor(vpn / REGION_PAGES);
+  const row = pmdTable(m, mm, region);
+  if (row === 0) return false;
+  return isHugePmd(m.pt[row * 512 + ((vpn - region * REGION_PAGES) >> 9)]!);
+}
+
+/** The leaf entry of `vpn` (of a huge PMD, the PMD), or 0. */
+export function leafEntry(m: Machine, mm: number, vpn: Vpn): number {
+  const slot = leafSlot(m, mm, vpn);
+  return slot === 0 ? 0 : m.pt[slot]!;
+}
+
+/** A load that access() allowed: what the page holds. */
+export function loadContent(m: Machine, task: TaskRow, vpn: Vpn): number {
+  const pfn = frameAt(m, m.task.mm[task]!, vpn);
+  return m.content.length === 0 ? 0 : m.content[pfn]!;
+}
+
+/** A store that access() allowed: the page now holds `value`. */
+export function storeContent(m: Machine, task: TaskRow, vpn: Vpn, value: number): void {
+  const pfn = frameAt(m, m.task.mm[task]!, vpn);
+  m.page.flags[pfn] = m.page.flags[pfn]! | PG_WRITTEN;
+  if (m.content.length !== 0) m.content[pfn] = value;
+}
+
+/**
+ * A fault taken by the kernel for a task (populate, mlock, copy to or from user memory): 0, or
+ * -EFAULT, -ENOMEM. Entries that allow the access take no fault.
+ * Source: mm/gup.c faultin_page(), 6.18.
+ */
+export function faultinPage(
+  m: Machine,
+  task: TaskRow,
+  v: VmaRow,
+  vpn: Vpn,
+  write: boolean,
+): number {
+  const mm = m.vma.mm[v]!;
+  for (let faults = 0; faults < FAULTS_MAX; faults++) {
+    const entry = leafEntry(m, mm, vpn);
+    const ok = write ? (entry & (PTE_P | PTE_W)) === (PTE_P | PTE_W) : (entry & PTE_P) !== 0;
+    if (ok) return 0;
+    const ret = handleMmFault(m, task, v, vpn, write ? FAULT_FLAG_WRITE : 0);
+    if ((ret & VM_FAULT_OOM) !== 0) return -ENOMEM;
+    if ((ret & (VM_FAULT_ERROR | VM_FAULT_UFFD_WAIT)) !== 0) return -EFAULT;
+  }
+  return -EFAULT;
+}

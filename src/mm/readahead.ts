@@ -1,0 +1,182 @@
+/**
+ * Readahead of file mappings (mm/filemap.c do_sync_mmap_readahead, mm/readahead.c, 6.18): which
+ * pages a fault on a cold file brings into the page cache, and in folios of which order.
+ *
+ * State is kept with each open file description, as in struct file_ra_state.
+ */
+import type { FileRow, InodeRow, Order, Pages } from '../base/index.ts';
+import { cacheGet, cacheNext, cacheReadFolio, filePages } from './filemap.ts';
+import { folioOrder, headOf } from './folio.ts';
+import type { Machine } from './mm_types.ts';
+import { PG_READAHEAD } from './page_flags.ts';
+import { VM_EXEC, VM_HUGEPAGE, VM_RAND_READ, VM_SEQ_READ } from './vm_flags.ts';
+
+/** read_ahead_kb = 128. */
+export const RA_PAGES = 32;
+const MMAP_LOTSAMISS = 100;
+
+function readFolio(
+  m: Machine,
+  inode: InodeRow,
+  index: number,
+  order: Order,
+  mark: number,
+): boolean {
+  const head = cacheReadFolio(m, inode, index, order);
+  if (head === 0) return false;
+  if (index === mark - (mark % (1 << order))) {
+    m.page.flags[head] = m.page.flags[head]! | PG_READAHEAD;
+  }
+  return true;
+}
+
+/** Single pages over [start, start+size), leaving out what is cached (do_page_cache_ra). */
+function readPages(m: Machine, inode: InodeRow, start: number, size: Pages, mark: number): void {
+  const end = Math.min(start + size, filePages(m, inode));
+  for (let index = start; index < end; index++) {
+    if (cacheGet(m, inode, index) === 0 && !readFolio(m, inode, index, 0, mark)) return;
+  }
+}
+
+/**
+ * Reads the window of a description's readahead state, in folios of its order where the file
+ * system has large folios. Stops at the first page that is cached already and fills the rest page
+ * by page. Source: mm/readahead.c page_cache_ra_order(), 6.18.
+ */
+function readOrder(m: Machine, file: FileRow, inode: InodeRow): void {
+  const { raStart, raSize, raAsync, raOrder } = m.file;
+  const start = raStart[file]!;
+  const size = raSize[file]!;
+  const mark = start + size - raAsync[file]!;
+  const limit = Math.min(filePages(m, inode) - 1, start + size - 1);
+  let index = start;
+  if (m.release.fileLargeFolios) {
+    const top = Math.min(9, raOrder[file]!, Math.floor(Math.log2(size)));
+    raOrder[file] = top;
+    while (index <= limit) {
+      let order = top;
+      while (order > 0 && index % (1 << order) !== 0) order--;
+      while (order > 0 && index + (1 << order) - 1 > limit) order--;
+      if (cacheNext(m, inode, index, index + (1 << order)) >= 0) break;
+      if (!readFolio(m, inode, index, order, mark)) break;
+      index += 1 << order;
+    }
+    if (index > limit) return;
+  } else {
+    raOrder[file] = 0;
+  }
+  readPages(m, inode, index, size - (index - start), mark);
+}
+
+function initialSize(wanted: Pages, max: Pages): Pages {
+  const size = 2 ** Math.ceil(Math.log2(wanted));
+  if (size <= max / 32) return size * 4;
+  if (size <= max / 4) return size * 2;
+  return max;
+}
+
+function nextSize(size: Pages, max: Pages): Pages {
+  if (size < max / 16) return size * 4;
+  if (size <= max / 2) return size * 2;
+  return max;
+}
+
+/**
+ * A fault misses the page cache at `index`: reads around it. Whether pages came in or not, the
+ * caller then makes sure of the one page it needs.
+ * Source: mm/filemap.c do_sync_mmap_readahead(), 6.18. Returns false where no lock was dropped.
+ */
+export function syncMmapReadahead(
+  m: Machine,
+  file: FileRow,
+  inode: InodeRow,
+  index: number,
+  vmFlags: number,
+  vmaPgoff: number,
+  vmaPages: Pages,
+): boolean {
+  const { raStart, raSize, raAsync, raOrder, mmapMiss } = m.file;
+  if ((vmFlags & VM_HUGEPAGE) !== 0) {
+    raStart[file] = index - (index % 512);
+    raSize[file] = (vmFlags & VM_RAND_READ) === 0 ? 1024 : 512;
+    raAsync[file] = 512;
+    raOrder[file] = 9;
+    readOrder(m, file, inode);
+    return true;
+  }
+  if ((vmFlags & (VM_RAND_READ | VM_EXEC)) === VM_RAND_READ) return false;
+  if ((vmFlags & VM_SEQ_READ) !== 0) {
+    syncReadahead(m, file, inode, index, RA_PAGES);
+    return true;
+  }
+  if (mmapMiss[file]! < MMAP_LOTSAMISS * 10) mmapMiss[file]!++;
+  if (mmapMiss[file]! > MMAP_LOTSAMISS) return false;
+  if ((vmFlags & VM_EXEC) !== 0 && m.release.execReadahead) {
+    raStart[file] = Math.max(index, vmaPgoff);
+    raSize[file] = Math.min(raStart[file]! + RA_PAGES, vmaPgoff + vmaPages) - raStart[file]!;
+    raAsync[file] = 0;
+  } else {
+    raStart[file] = Math.max(0, index - RA_PAGES / 2);
+    raSize[file] = RA_PAGES;
+    raAsync[file] = RA_PAGES / 4;
+  }
+  raOrder[file] = 0;
+  readOrder(m, file, inode);
+  return true;
+}
+
+/** page_cache_sync_ra(): read(2) and sequential mappings. */
+export function syncReadahead(
+  m: Machine,
+  file: FileRow,
+  inode: InodeRow,
+  index: number,
+  wanted: Pages,
+): void {
+  const { raStart, raSize, raAsync, raOrder, prevIndex } = m.file;
+  const max = Math.max(RA_PAGES, Math.min(wanted, RA_PAGES));
+  const step = index - prevIndex[file]!;
+  if (index === 0 || wanted > max || (step >= 0 && step <= 1)) {
+    raStart[file] = index;
+    raSize[file] = initialSize(wanted, max);
+    const size = raSize[file]!;
+    raAsync[file] = size > wanted ? size - wanted : Math.floor(size / 2);
+  } else {
+    let run = 0;
+    while (run < max && index - run > 0 && cacheGet(m, inode, index - 1 - run) !== 0) run++;
+    if (run <= wanted) {
+      readPages(m, inode, index, wanted, -1);
+      return;
+    }
+    if (run === index) run *= 2;
+    raStart[file] = index;
+    raSize[file] = Math.min(run + wanted, max);
+    raAsync[file] = 1;
+  }
+  raOrder[file] = 0;
+  readOrder(m, file, inode);
+}
+
+/**
+ * ->fault found a page that carries the readahead mark: reads the next window ahead.
+ * Source: mm/readahead.c page_cache_async_ra(), 6.18.
+ */
+export function asyncReadahead(m: Machine, file: FileRow, inode: InodeRow, index: number): void {
+  const { raStart, raSize, raAsync, raOrder } = m.file;
+  const head = headOf(m, cacheGet(m, inode, index));
+  m.page.flags[head] = m.page.flags[head]! & ~PG_READAHEAD;
+  const mark = raStart[file]! + raSize[file]! - raAsync[file]!;
+  if (index === mark - (mark % (1 << folioOrder(m, head)))) {
+    raStart[file]! += raSize[file]!;
+    raSize[file] = Math.max(raSize[file]!, nextSize(raSize[file]!, RA_PAGES));
+  } else {
+    let miss = index + 1;
+    while (miss - index <= RA_PAGES && cacheGet(m, inode, miss) !== 0) miss++;
+    if (miss - index > RA_PAGES) return;
+    raStart[file] = miss;
+    raSize[file] = nextSize(miss - index + 1, RA_PAGES);
+  }
+  raAsync[file] = raSize[file]!;
+  raOrder[file]! += 2;
+  readOrder(m, file, inode);
+}

@@ -1,0 +1,105 @@
+/**
+ * The kernels that we model: data, and the strategies where releases differ in kind. Versions were
+ * read from the trees named in `source`; docs/model lists the differences that are not modelled.
+ */
+import { finishFault611 } from './finish_fault/merged_6_11.ts';
+import { finishFaultOnePage } from './finish_fault/one_page.ts';
+import { finishFaultV1, finishFaultV1Guarded } from './finish_fault/shmem_mthp_v1.ts';
+import { finishFault618 } from './finish_fault/v6_18.ts';
+import type { Release } from './mm_types.ts';
+
+const PMD_ONLY = 1 << 9;
+const ALL_SHMEM_ORDERS = 0x3fe;
+
+const V6_10: Release = {
+  name: '6.10',
+  title: 'before the series: one page per finish_fault(), shmem huge only at 2 MiB',
+  source: 'Linux 6.10.0: mm/memory.c, mm/shmem.c, mm/filemap.c, mm/huge_memory.c',
+  finishFault: finishFaultOnePage,
+  faultAroundWhole: false,
+  faultAroundEofQuirk: false,
+  shmemPerSize: false,
+  withinSizeByOrder: false,
+  tmpfsWriteOrders: PMD_ONLY,
+  thpAlign: 'from-2M',
+  wpReuseLarge: false,
+  hugeZeroWriteAllocates: false,
+  splitDropsZeroes: false,
+  splitNonUniform: false,
+  ptReclaim: false,
+  guardRegions: 'none',
+  nrAnonStats: false,
+  mremapMany: false,
+  readPteDirty: false,
+  prctlExceptAdvised: false,
+  setPmdHonoursNohuge: false,
+  fileLargeFolios: false,
+  execReadahead: false,
+  droppable: false,
+};
+
+/** 6.10 with what the series brings beside finish_fault(): per-size shmem folios. */
+const SERIES: Release = { ...V6_10, shmemPerSize: true, withinSizeByOrder: true };
+
+const V1: Release = {
+  ...SERIES,
+  name: 'shmem-mthp-v1',
+  title: 'the patch as posted in May 2024: the block aligned to the address is taken for the folio',
+  source: 'linux-mm, "[PATCH 2/8] mm: memory: extend finish_fault() to support large folio"',
+  finishFault: finishFaultV1,
+};
+
+const V1_GUARDED: Release = {
+  ...SERIES,
+  name: 'shmem-mthp-v1-guarded',
+  title: 'the same with the guard of the reply: whole folios only for anonymous shared memory',
+  source: 'linux-mm, reply in the same thread, 8 May 2024',
+  finishFault: finishFaultV1Guarded,
+};
+
+const V6_11: Release = {
+  ...SERIES,
+  name: '6.11',
+  title: 'as merged: whole folio of anonymous shmem if VMA and page table hold it',
+  source: 'Linux 6.11.11: mm/memory.c finish_fault(), mm/shmem.c',
+  finishFault: finishFault611,
+  thpAlign: 'multiple',
+  setPmdHonoursNohuge: true,
+  droppable: true,
+};
+
+const V6_18: Release = {
+  name: '6.18',
+  title: 'whole folios of every file; fault-around maps whole folios; the default, judged by a host',
+  source: 'Linux 6.18.35 read, 6.18.44 asked',
+  finishFault: finishFault618,
+  faultAroundWhole: true,
+  faultAroundEofQuirk: true,
+  shmemPerSize: true,
+  withinSizeByOrder: false,
+  tmpfsWriteOrders: ALL_SHMEM_ORDERS,
+  thpAlign: 'multiple-no-hint',
+  wpReuseLarge: true,
+  hugeZeroWriteAllocates: true,
+  splitDropsZeroes: true,
+  splitNonUniform: true,
+  ptReclaim: true,
+  guardRegions: 'any',
+  nrAnonStats: true,
+  mremapMany: true,
+  readPteDirty: true,
+  prctlExceptAdvised: true,
+  setPmdHonoursNohuge: true,
+  fileLargeFolios: true,
+  execReadahead: true,
+  droppable: true,
+};
+
+/** In the order of `faultline kernels`. */
+export const KERNELS: readonly Release[] = [V6_10, V1, V1_GUARDED, V6_11, V6_18];
+
+export const DEFAULT_KERNEL = '6.18';
+
+export function findKernel(name: string): Release | undefined {
+  return KERNELS.find((release) => release.name === name);
+}

@@ -1,0 +1,302 @@
+/**
+ * Shared memory: which order a page-cache folio of a tmpfs object gets, and how it is made
+ * (mm/shmem.c, 6.18). Anonymous shared memory, memfd, SysV segments and tmpfs files all live here.
+ */
+import {
+  EFBIG,
+  EINVAL,
+  ENOMEM,
+  ENOSPC,
+  highestOrder,
+  type InodeRow,
+  type Order,
+  type OrderMask,
+  type Pfn,
+  PMD_ORDER,
+  type VmaRow,
+  type Vpn,
+} from '../base/index.ts';
+import { cacheGet, cacheInsert, cacheRangeEmpty, filePages } from './filemap.ts';
+import { allocFolio, folioPut } from './folio.ts';
+import { INODE_NORESERVE, INODE_SHARED_ANON } from './fs_types.ts';
+import { thpVmaSuitable, thpVmaSuitableOrders, vmaThpDisabled } from './huge_memory.ts';
+import type { Machine } from './mm_types.ts';
+import { PG_SWAPBACKED, PG_UPTODATE } from './page_flags.ts';
+import {
+  HUGE_ADVISE,
+  HUGE_ALWAYS,
+  HUGE_DENY,
+  HUGE_FORCE,
+  HUGE_WITHIN_SIZE,
+  SHMEM_ORDERS,
+} from './settings.ts';
+import { uffdMinor, uffdMissing } from './vma_prot.ts';
+import { OPS_SHMEM_ANON, VM_HUGEPAGE } from './vm_flags.ts';
+import {
+  countMthp,
+  MTHP_SHMEM_ALLOC,
+  MTHP_SHMEM_FALLBACK,
+  THP_FILE_ALLOC,
+  THP_FILE_FALLBACK,
+} from './vmstat.ts';
+
+/** How shmemGetFolio() is asked (enum sgp_type). */
+export const SGP_READ = 0;
+export const SGP_NOALLOC = 1;
+export const SGP_CACHE = 2;
+export const SGP_WRITE = 3;
+export const SGP_FALLOC = 4;
+
+/** Positive answer of shmemGetFolio(): the fault must wait for a userfaultfd handler. */
+export const SHMEM_UFFD_WAIT = 1;
+
+const PMD_MASK: OrderMask = 1 << PMD_ORDER;
+
+/**
+ * Orders, from the top, whose block ends within the file. 6.11 and 6.12.0 rounded the index to a
+ * multiple of the order itself, a slip fixed in 6.12.y.
+ * Source: shmem_get_orders_within_size(), 6.18.
+ */
+function withinSizeOrders(
+  m: Machine,
+  inode: InodeRow,
+  wanted: OrderMask,
+  index: number,
+  writeEnd: number,
+): OrderMask {
+  const pages = Math.ceil(Math.max(writeEnd, m.inode.size[inode]!) / 4096);
+  let orders = wanted;
+  while (orders !== 0) {
+    const order = highestOrder(orders);
+    const step = m.release.withinSizeByOrder ? order : 1 << order;
+    const from = m.release.withinSizeByOrder ? index : index + 1;
+    if (pages >= Math.ceil(from / step) * step) return orders;
+    orders &= ~(1 << order);
+  }
+  return 0;
+}
+
+/**
+ * What the mount's huge= (or top-level force) allows. With a VMA only 2 MiB; write(2) and
+ * fallocate(2), which have none, may take any order where the release has it.
+ * Source: shmem_huge_global_enabled(), 6.18.
+ */
+function globalOrders(
+  m: Machine,
+  inode: InodeRow,
+  index: number,
+  writeEnd: number,
+  force: boolean,
+  v: VmaRow,
+): OrderMask {
+  const top = m.settings.shmemEnabled;
+  if (top === HUGE_DENY) return 0;
+  if (force || top === HUGE_FORCE) return PMD_MASK;
+  const sb = m.inode.sb[inode]!;
+  const huge = sb === m.shmMount ? m.settings.shmemMountHuge : m.sb.huge[sb]!;
+  const all = v !== 0 ? PMD_MASK : m.release.tmpfsWriteOrders;
+  const advised = v !== 0 && (m.vma.flags[v]! & VM_HUGEPAGE) !== 0;
+  switch (huge) {
+    case HUGE_ALWAYS:
+      return all;
+    case HUGE_WITHIN_SIZE: {
+      const orders = withinSizeOrders(m, inode, all, index, writeEnd);
+      if (orders !== 0) return orders;
+      return advised ? PMD_MASK : 0;
+    }
+    case HUGE_ADVISE:
+      return advised ? PMD_MASK : 0;
+    default:
+      return 0;
+  }
+}
+
+/**
+ * Orders that a new page-cache folio at `index` may have. `v` = 0 for write(2) and fallocate(2).
+ * Source: shmem_allowable_huge_orders(), 6.18.
+ */
+export function shmemAllowableHugeOrders(
+  m: Machine,
+  inode: InodeRow,
+  v: VmaRow,
+  index: number,
+  writeEnd: number,
+  force: boolean,
+): OrderMask {
+  if (v !== 0 && vmaThpDisabled(m, v, force)) return 0;
+  const global = globalOrders(m, inode, index, writeEnd, force, v);
+  if (v === 0 || m.vma.ops[v] !== OPS_SHMEM_ANON) return global;
+  if (!m.release.shmemPerSize) return global;
+  const s = m.settings;
+  if (s.shmemEnabled === HUGE_DENY) return 0;
+  if (s.shmemEnabled === HUGE_FORCE) return s.shmemInherit;
+  let mask = s.shmemAlways | withinSizeOrders(m, inode, s.shmemWithin, index, 0);
+  if ((m.vma.flags[v]! & VM_HUGEPAGE) !== 0) mask |= s.shmemAdvise;
+  if (global !== 0) mask |= s.shmemInherit;
+  return mask & SHMEM_ORDERS;
+}
+
+/**
+ * Of these orders, those to try, from the top: the block must fit the VMA, and must not hold any
+ * cached page. Source: shmem_suitable_orders(), 6.18.
+ */
+function suitableOrders(
+  m: Machine,
+  inode: InodeRow,
+  v: VmaRow,
+  vpn: Vpn,
+  index: number,
+  wanted: OrderMask,
+): OrderMask {
+  let orders = v !== 0 ? thpVmaSuitableOrders(m, v, vpn, wanted) : wanted;
+  while (orders !== 0) {
+    const n = 1 << highestOrder(orders);
+    if (cacheRangeEmpty(m, inode, index - (index % n), n)) break;
+    orders &= ~n;
+  }
+  return orders;
+}
+
+/** Room on the mount and, for MAP_NORESERVE objects, in the commit limit. */
+function acctBlocks(m: Machine, inode: InodeRow, pages: number): boolean {
+  const sb = m.inode.sb[inode]!;
+  const { maxBlocks, usedBlocks } = m.sb;
+  if (maxBlocks[sb] !== 0 && usedBlocks[sb]! + pages > maxBlocks[sb]!) return false;
+  usedBlocks[sb]! += pages;
+  if ((m.inode.flags[inode]! & INODE_NORESERVE) !== 0 && (m.inode.flags[inode]! & INODE_SHARED_ANON) !== 0) {
+    m.committed += pages;
+    m.inode.charged[inode]! += pages;
+  }
+  return true;
+}
+
+/** Gives room back when pages leave an object. */
+export function shmemUnacctBlocks(m: Machine, inode: InodeRow, pages: number): void {
+  m.sb.usedBlocks[m.inode.sb[inode]!]! -= pages;
+  if ((m.inode.flags[inode]! & INODE_NORESERVE) !== 0 && (m.inode.flags[inode]! & INODE_SHARED_ANON) !== 0) {
+    m.committed -= pages;
+    m.inode.charged[inode]! -= pages;
+  }
+}
+
+function addFolio(
+  m: Machine,
+  inode: InodeRow,
+  index: number,
+  order: Order,
+): Pfn {
+  const head = allocFolio(m, order);
+  if (head === 0) return -ENOMEM;
+  m.page.flags[head] = m.page.flags[head]! | PG_SWAPBACKED | PG_UPTODATE;
+  if (!acctBlocks(m, inode, 1 << order)) {
+    folioPut(m, head, 1);
+    return -ENOSPC;
+  }
+  cacheInsert(m, inode, index - (index % (1 << order)), head);
+  return head;
+}
+
+/** The frame of `shmemGetFolio`'s last success (0 for a hole under SGP_READ), and its news. */
+export const shmemResult = { pfn: 0, allocated: 0 };
+
+/**
+ * The page of a tmpfs object at `index`: cached, or allocated at the best order allowed. One
+ * reference on its folio is the caller's. 0, SHMEM_UFFD_WAIT, or -EINVAL (beyond i_size), -ENOMEM,
+ * -ENOSPC, -EFBIG. The page is left in `shmemResult`.
+ * Source: mm/shmem.c shmem_get_folio_gfp(), 6.18.
+ */
+export function shmemGetFolio(
+  m: Machine,
+  inode: InodeRow,
+  index: number,
+  writeEnd: number,
+  sgp: number,
+  v: VmaRow,
+  vpn: Vpn,
+): number {
+  shmemResult.pfn = 0;
+  shmemResult.allocated = 0;
+  if (index >= 2251799813685247) return -EFBIG;
+  if (sgp <= SGP_CACHE && index >= filePages(m, inode)) return -EINVAL;
+  const found = cacheGet(m, inode, index);
+  if (found !== 0) {
+    if (v !== 0 && uffdMinor(m, v)) return SHMEM_UFFD_WAIT;
+    if (m.why !== null) m.why.note('cache-hit', m.page.flags[found]! & 15, index, 0);
+    shmemResult.pfn = found;
+    return 0;
+  }
+  if (sgp === SGP_READ) return 0;
+  if (sgp === SGP_NOALLOC) return -2;
+  if (v !== 0 && uffdMissing(m, v)) return SHMEM_UFFD_WAIT;
+  if (m.why !== null) explainShmem(m, inode, v, vpn, index, writeEnd);
+  let error = -ENOMEM;
+  const allowed = shmemAllowableHugeOrders(m, inode, v, index, writeEnd, false);
+  let orders = allowed === 0 ? 0 : suitableOrders(m, inode, v, vpn, index, allowed);
+  while (orders !== 0) {
+    const order = highestOrder(orders);
+    const head = addFolio(m, inode, index, order);
+    if (head > 0) {
+      if (order === PMD_ORDER) m.vmstat[THP_FILE_ALLOC]! += 1;
+      countMthp(m, order, MTHP_SHMEM_ALLOC);
+      return taken(m, head, order, index);
+    }
+    if (head === -ENOSPC) break;
+    if (order === PMD_ORDER) m.vmstat[THP_FILE_FALLBACK]! += 1;
+    countMthp(m, order, MTHP_SHMEM_FALLBACK);
+    if (m.why !== null) m.why.note('alloc-failed', order, 0, 0);
+    orders &= ~(1 << order);
+  }
+  error = addFolio(m, inode, index, 0);
+  if (error < 0) return error;
+  return taken(m, error, 0, index);
+}
+
+function taken(m: Machine, head: Pfn, order: Order, index: number): number {
+  shmemResult.pfn = head + (index % (1 << order));
+  shmemResult.allocated = 1 << order;
+  if (m.why !== null) m.why.note('shmem-taken', order, index, 0);
+  // The allocation's own reference is dropped here; the cache's keep the folio.
+  folioPut(m, head, 1);
+  return 0;
+}
+
+/** Says, for each order, which rule refused it. Only when a log is kept. */
+function explainShmem(
+  m: Machine,
+  inode: InodeRow,
+  v: VmaRow,
+  vpn: Vpn,
+  index: number,
+  writeEnd: number,
+): void {
+  const why = m.why;
+  if (why === null) return;
+  const allowed = shmemAllowableHugeOrders(m, inode, v, index, writeEnd, false);
+  const s = m.settings;
+  const anon = v !== 0 && m.vma.ops[v] === OPS_SHMEM_ANON;
+  const advised = v !== 0 && (m.vma.flags[v]! & VM_HUGEPAGE) !== 0;
+  for (let order = PMD_ORDER; order >= 1; order--) {
+    const bit = 1 << order;
+    const n = bit;
+    const block = index - (index % n);
+    if ((allowed & bit) !== 0) {
+      if (v !== 0 && !thpVmaSuitable(m, v, vpn, order)) {
+        const congruent = (m.vma.start[v]! - m.vma.pgoff[v]!) % n === 0;
+        why.note(congruent ? 'outside-vma' : 'not-congruent', order, vpn - (vpn % n), n);
+      } else if (!cacheRangeEmpty(m, inode, block, n)) why.note('cache-populated', order, block, n);
+      else break;
+      continue;
+    }
+    if (v !== 0 && vmaThpDisabled(m, v, false)) {
+      const flag = (m.vma.flags[v]! & (1 << 30)) !== 0;
+      why.note(flag ? 'vma-nohugepage' : 'prctl-disabled', order, 0, 0);
+    } else if (s.shmemEnabled === HUGE_DENY) why.note('shmem-deny', order, 0, 0);
+    else if (!anon || !m.release.shmemPerSize) {
+      if (order !== PMD_ORDER && v !== 0) why.note('not-anon-shmem', order, 0, 0);
+      else why.note('mount-huge-never', order, 0, 0);
+    } else if ((s.shmemAdvise & bit) !== 0 && !advised) why.note('size-needs-madvise', order, 0, 0);
+    else if ((s.shmemWithin & bit) !== 0) why.note('within-size', order, block + n, filePages(m, inode));
+    else if ((s.shmemInherit & bit) !== 0) why.note('size-inherits-off', order, 0, 0);
+    else why.note('size-disabled', order, 0, 0);
+  }
+}

@@ -1,0 +1,151 @@
+/**
+ * Files that shrink: truncate, hole punch, and the end of an inode (mm/truncate.c, mm/shmem.c
+ * shmem_undo_range(), 6.18).
+ */
+import type { Bytes, InodeRow, Pfn } from '../base/index.ts';
+import {
+  cacheFreeRows,
+  cacheGet,
+  cacheHead,
+  cacheNext,
+  cacheRemove,
+  folioMarkDirty,
+} from './filemap.ts';
+import { splitFileFolio } from './folio_split.ts';
+import { folioIndex, folioOrder, folioPages, headOf, isLarge } from './folio.ts';
+import { FS_SHMEM } from './fs_types.ts';
+import { unmapMappingPages } from './memory_zap.ts';
+import type { Machine } from './mm_types.ts';
+import { PG_DIRTY, PG_WRITTEN } from './page_flags.ts';
+import { shmemUnacctBlocks } from './shmem.ts';
+
+function dropFolio(m: Machine, inode: InodeRow, head: Pfn): void {
+  const n = folioPages(m, head);
+  const index = folioIndex(m, head);
+  unmapMappingPages(m, inode, index, index + n - 1, false);
+  cacheRemove(m, head);
+  if (m.inode.kind[inode] === FS_SHMEM) shmemUnacctBlocks(m, inode, n);
+}
+
+/** Zeroes the bytes [from, to) of a file in its page cache. */
+function zeroBytes(m: Machine, inode: InodeRow, from: Bytes, to: Bytes): void {
+  const first = Math.floor(from / 4096);
+  const last = Math.ceil(to / 4096);
+  for (let index = first; index < last; index++) {
+    const pfn = cacheGet(m, inode, index);
+    if (pfn === 0) continue;
+    const wholly = from <= index * 4096 && to >= index * 4096 + 4096;
+    if (wholly) m.page.flags[pfn] = m.page.flags[pfn]! & ~PG_WRITTEN;
+    if (m.content.length !== 0 && from <= index * 4096) m.content[pfn] = 0;
+  }
+}
+
+/**
+ * A folio that [start, last] covers in part: zeroed there and, if large, split around both ends of
+ * the hole. False when it could not be split and must stay.
+ * Source: mm/truncate.c truncate_inode_partial_folio(), 6.18.
+ */
+function truncatePartialFolio(
+  m: Machine,
+  inode: InodeRow,
+  head: Pfn,
+  start: Bytes,
+  last: Bytes,
+): boolean {
+  const pos = folioIndex(m, head) * 4096;
+  const size = folioPages(m, head) * 4096;
+  const offset = Math.max(0, start - pos);
+  const length = pos + size <= last ? size - offset : last + 1 - pos - offset;
+  if (length === size) {
+    dropFolio(m, inode, head);
+    return true;
+  }
+  zeroBytes(m, inode, pos + offset, pos + offset + length);
+  if (!isLarge(m, head)) return true;
+  const firstPage = folioIndex(m, head) + Math.floor(offset / 4096);
+  if (splitFileFolio(m, head, firstPage)) {
+    if (offset + length === size) return true;
+    const secondPage = pos / 4096 + Math.floor((offset + length) / 4096);
+    const second = cacheHead(m, inode, secondPage);
+    if (second !== 0 && isLarge(m, second)) splitFileFolio(m, second, secondPage);
+    return true;
+  }
+  if ((m.page.flags[head]! & PG_DIRTY) !== 0) return false;
+  dropFolio(m, inode, head);
+  return true;
+}
+
+/**
+ * Removes the pages of bytes [start, last] from the page cache; `last` = Infinity to the end.
+ * Source: shmem_undo_range(), truncate_inode_pages_range(), 6.18.
+ */
+export function truncatePageRange(m: Machine, inode: InodeRow, start: Bytes, last: Bytes): void {
+  if (m.inode.nrPages[inode] === 0) return;
+  let first = Math.ceil(start / 4096);
+  let end = last === Number.POSITIVE_INFINITY ? last : Math.floor((last + 1) / 4096);
+  for (let at = cacheNext(m, inode, first, end); at >= 0; at = cacheNext(m, inode, at, end)) {
+    const head = headOf(m, cacheGet(m, inode, at));
+    const index = folioIndex(m, head);
+    const next = index + folioPages(m, head);
+    if (index >= first && next <= end) dropFolio(m, inode, head);
+    at = next;
+  }
+  const startPage = Math.floor(start / 4096);
+  const lastPage = last === Number.POSITIVE_INFINITY ? -1 : Math.floor(last / 4096);
+  let sameFolio = startPage === lastPage;
+  const head = cacheHead(m, inode, startPage);
+  if (head !== 0) {
+    const index = folioIndex(m, head);
+    const next = index + folioPages(m, head);
+    sameFolio = last < next * 4096;
+    if (m.inode.kind[inode] === FS_SHMEM) folioMarkDirty(m, head);
+    if (!truncatePartialFolio(m, inode, head, start, last)) {
+      first = next;
+      if (sameFolio) end = index;
+    }
+  }
+  if (!sameFolio && lastPage >= 0) {
+    const tail = cacheHead(m, inode, lastPage);
+    if (tail !== 0) {
+      const index = folioIndex(m, tail);
+      if (m.inode.kind[inode] === FS_SHMEM) folioMarkDirty(m, tail);
+      if (!truncatePartialFolio(m, inode, tail, start, last)) end = index;
+    }
+  }
+  for (let at = cacheNext(m, inode, first, end); at >= 0; at = cacheNext(m, inode, at, end)) {
+    const rest = headOf(m, cacheGet(m, inode, at));
+    const next = folioIndex(m, rest) + folioPages(m, rest);
+    if (folioOrder(m, rest) === 0) dropFolio(m, inode, rest);
+    else truncatePartialFolio(m, inode, rest, start, last);
+    at = next;
+  }
+}
+
+/**
+ * Sets a file's size: pages beyond it are unmapped everywhere, private copies too, and leave the
+ * page cache. Errors (seals, limits) are the caller's. Source: shmem_setattr(), truncate_setsize().
+ */
+export function truncateSetsize(m: Machine, inode: InodeRow, bytes: Bytes): void {
+  const old = m.inode.size[inode]!;
+  m.inode.size[inode] = bytes;
+  if (bytes > old) return;
+  const hole = Math.ceil(bytes / 4096);
+  const unmap = old > hole * 4096;
+  if (unmap) unmapMappingPages(m, inode, hole, Number.MAX_SAFE_INTEGER, true);
+  truncatePageRange(m, inode, bytes, Number.POSITIVE_INFINITY);
+  if (unmap) unmapMappingPages(m, inode, hole, Number.MAX_SAFE_INTEGER, true);
+}
+
+/** Punches bytes [start, end): whole pages are unmapped, private copies are kept. */
+export function punchHole(m: Machine, inode: InodeRow, start: Bytes, end: Bytes): void {
+  const first = Math.ceil(start / 4096);
+  const last = Math.floor(end / 4096) - 1;
+  if (last >= first) unmapMappingPages(m, inode, first, last, false);
+  truncatePageRange(m, inode, start, end - 1);
+}
+
+/** The last user of an inode without a name is gone: its pages go. */
+export function evictInode(m: Machine, inode: InodeRow): void {
+  truncatePageRange(m, inode, 0, Number.POSITIVE_INFINITY);
+  cacheFreeRows(m, inode);
+}

@@ -1,0 +1,243 @@
+/**
+ * userfaultfd (fs/userfaultfd.c, mm/userfaultfd.c, 6.18): registering ranges, and the ioctls that
+ * resolve a fault by installing a page. A fault that waits ends the access with ACCESS_UFFD_WAIT:
+ * there is no second thread in the step that could answer it; the next step may, and the access be
+ * made again.
+ */
+import {
+  EBUSY,
+  EEXIST,
+  EFAULT,
+  EINVAL,
+  ENOENT,
+  ENOMEM,
+  ENOSPC,
+  EPERM,
+  type MmRow,
+  type Row,
+  type VmaRow,
+  type Vpn,
+} from '../base/index.ts';
+import { anonVmaPrepare } from './anon_vma.ts';
+import { addRss } from './fault_result.ts';
+import { cacheGet, filePages, folioMarkDirty, linearPageIndex, markWritten } from './filemap.ts';
+import { allocFolio, folioRefAdd, headOf } from './folio.ts';
+import { splitHugePmd } from './huge_memory.ts';
+import type { Machine } from './mm_types.ts';
+import { PG_WRITTEN } from './page_flags.ts';
+import { isHugePmd, pmdSlot, pmdSlotAlloc, pteSlotAlloc, pteSlotUnder } from './pgalloc.ts';
+import {
+  isMarker,
+  MARKER_POISONED,
+  MARKER_UFFD_WP,
+  makeMarker,
+  makePte,
+  PTE_A,
+  PTE_D,
+  PTE_UFFD_WP,
+  PTE_W,
+  pteMapped,
+} from './pgtable.ts';
+import { folioAddFileRmapPtes, folioAddNewAnonRmap } from './rmap.ts';
+import { SGP_NOALLOC, SGP_WRITE, shmemGetFolio, shmemResult } from './shmem.ts';
+import { vmaLookup } from './vma_tree.ts';
+import { pageProt, uffdWp } from './vma_prot.ts';
+import { OPS_FILE, OPS_NONE, OPS_SHM, OPS_SHMEM, OPS_SHMEM_ANON, VM_SHARED, VM_WRITE } from './vm_flags.ts';
+
+/** What UFFDIO_COPY and UFFDIO_ZEROPAGE install. */
+export const UFFD_COPY = 0;
+export const UFFD_ZEROPAGE = 1;
+export const UFFD_CONTINUE = 2;
+export const UFFD_POISON = 3;
+
+/** The VMA of a destination range: registered with this context, in one piece, or -ENOENT. */
+function destination(m: Machine, uffd: Row, mm: MmRow, start: Vpn, pages: number): VmaRow {
+  const v = vmaLookup(m, mm, start);
+  if (v === 0 || start + pages > m.vma.end[v]!) return -ENOENT;
+  return m.vma.uffd[v] === uffd ? v : -ENOENT;
+}
+
+function isShmem(m: Machine, v: VmaRow): boolean {
+  const kind = m.vma.ops[v]!;
+  return kind === OPS_SHMEM || kind === OPS_SHMEM_ANON || kind === OPS_SHM;
+}
+
+/** mfill_atomic_install_pte(): an entry may replace none, or a uffd-wp marker. */
+function freeSlot(m: Machine, slot: number): boolean {
+  const pte = m.pt[slot]!;
+  return pte === 0 || (isMarker(pte) && (pte & MARKER_UFFD_WP) !== 0);
+}
+
+function install(m: Machine, v: VmaRow, vpn: Vpn, pfn: number, newAnon: boolean, wp: boolean): number {
+  const mm = m.vma.mm[v]!;
+  const slot = pteSlotAlloc(m, mm, vpn);
+  if (!freeSlot(m, slot)) return -EEXIST;
+  const shared = (m.vma.flags[v]! & VM_SHARED) !== 0;
+  let bits = pageProt(m, v) | PTE_A | PTE_D;
+  if ((m.vma.flags[v]! & VM_WRITE) !== 0 && (shared || newAnon)) bits |= PTE_W;
+  if (wp) bits = (bits & ~PTE_W) | PTE_UFFD_WP;
+  const head = headOf(m, pfn);
+  if (newAnon) folioAddNewAnonRmap(m, head, v, vpn);
+  else {
+    folioRefAdd(m, head, 1);
+    folioAddFileRmapPtes(m, head, pfn, 1, v);
+  }
+  addRss(m, mm, head, 1);
+  m.pt[slot] = makePte(pfn, bits);
+  return 0;
+}
+
+/**
+ * Installs pages over [start, start+pages), stopping at the first that cannot be. Returns how many
+ * were installed, or a negative errno when none was.
+ * Source: mm/userfaultfd.c mfill_atomic(), 6.18.
+ */
+export function mfillAtomic(
+  m: Machine,
+  uffd: Row,
+  mm: MmRow,
+  start: Vpn,
+  pages: number,
+  what: number,
+  wp: boolean,
+  content: (i: number) => number,
+): number {
+  const v = destination(m, uffd, mm, start, pages);
+  if (v < 0) return v;
+  const shared = (m.vma.flags[v]! & VM_SHARED) !== 0;
+  if (m.vma.ops[v] === OPS_NONE && shared) return -EINVAL;
+  if (wp && !uffdWp(m, v)) return -EINVAL;
+  const shmem = isShmem(m, v);
+  if (m.vma.ops[v] !== OPS_NONE && !shmem) return -EINVAL;
+  if (!shmem && what === UFFD_CONTINUE) return -EINVAL;
+  if (!shared && anonVmaPrepare(m, v) !== 0) return -ENOMEM;
+  for (let i = 0; i < pages; i++) {
+    const error = fillOne(m, v, start + i, what, wp, shmem && shared, content(i));
+    if (error !== 0) return i > 0 ? i : error;
+  }
+  return pages;
+}
+
+function fillOne(
+  m: Machine,
+  v: VmaRow,
+  vpn: Vpn,
+  what: number,
+  wp: boolean,
+  intoCache: boolean,
+  content: number,
+): number {
+  const mm = m.vma.mm[v]!;
+  const pmd = pmdSlotAlloc(m, mm, vpn);
+  if (isHugePmd(m.pt[pmd]!)) return -EEXIST;
+  if (what === UFFD_POISON) {
+    const slot = pteSlotAlloc(m, mm, vpn);
+    if (!freeSlot(m, slot)) return -EEXIST;
+    m.pt[slot] = makeMarker(MARKER_POISONED);
+    return 0;
+  }
+  if (what === UFFD_CONTINUE) {
+    const inode = m.file.inode[m.vma.file[v]!]!;
+    const index = linearPageIndex(m, v, vpn);
+    const error = shmemGetFolio(m, inode, index, 0, SGP_NOALLOC, 0, vpn);
+    if (error !== 0) return error === -ENOENT ? -EFAULT : error;
+    return install(m, v, vpn, shmemResult.pfn, false, wp);
+  }
+  if (intoCache) return fillShmem(m, v, vpn, what, wp, content);
+  if (what === UFFD_ZEROPAGE) {
+    const slot = pteSlotAlloc(m, mm, vpn);
+    if (m.pt[slot] !== 0) return -EEXIST;
+    m.pt[slot] = makePte(m.zeroPfn, (pageProt(m, v) & ~PTE_W) | PTE_A);
+    return 0;
+  }
+  if (!freeSlot(m, pteSlotAlloc(m, mm, vpn))) return -EEXIST;
+  const head = allocFolio(m, 0);
+  if (head === 0) return -ENOMEM;
+  m.page.flags[head] = m.page.flags[head]! | PG_WRITTEN;
+  if (m.content.length !== 0) m.content[head] = content;
+  return install(m, v, vpn, head, true, wp);
+}
+
+/** shmem_mfill_atomic_pte(): always a small folio of its own, which must be new to the cache. */
+function fillShmem(
+  m: Machine,
+  v: VmaRow,
+  vpn: Vpn,
+  what: number,
+  wp: boolean,
+  content: number,
+): number {
+  const inode = m.file.inode[m.vma.file[v]!]!;
+  const index = linearPageIndex(m, v, vpn);
+  if (index >= filePages(m, inode)) return -EFAULT;
+  if (cacheGet(m, inode, index) !== 0) return -EEXIST;
+  const error = shmemGetFolio(m, inode, index, 0, SGP_WRITE, 0, vpn);
+  if (error !== 0) return error === -ENOSPC ? -ENOMEM : error;
+  const pfn = shmemResult.pfn;
+  if (what === UFFD_COPY) markWritten(m, pfn, content);
+  folioMarkDirty(m, headOf(m, pfn));
+  return install(m, v, vpn, pfn, false, wp);
+}
+
+/**
+ * UFFDIO_WRITEPROTECT over [start, end) of one VMA: entries lose or regain their write protection.
+ * Unprotecting does not make them writable; the next write faults and finds no bit.
+ * Source: mm/userfaultfd.c mwriteprotect_range(), mm/mprotect.c change_protection(), 6.18.
+ */
+export function uffdWriteProtect(
+  m: Machine,
+  v: VmaRow,
+  start: Vpn,
+  end: Vpn,
+  protect: boolean,
+): void {
+  const mm = m.vma.mm[v]!;
+  const isFile = m.vma.ops[v] !== OPS_NONE;
+  for (let vpn = start; vpn < end; vpn++) {
+    let pmd = pmdSlot(m, mm, vpn);
+    if (pmd !== 0 && isHugePmd(m.pt[pmd]!)) {
+      const whole = vpn % 512 === 0 && vpn + 512 <= end;
+      if (whole && !(isFile && protect)) {
+        m.pt[pmd] = protectEntry(m, v, m.pt[pmd]!, protect);
+        vpn += 511;
+        continue;
+      }
+      splitHugePmd(m, v, pmd);
+      pmd = pmdSlot(m, mm, vpn);
+    }
+    let slot = pmd === 0 ? 0 : pteSlotUnder(m, pmd, vpn);
+    const pte = slot === 0 ? 0 : m.pt[slot]!;
+    if (pteMapped(pte)) {
+      m.pt[slot] = protectEntry(m, v, pte, protect);
+    } else if (pte === 0 && protect && isFile) {
+      slot = pteSlotAlloc(m, mm, vpn);
+      m.pt[slot] = makeMarker(MARKER_UFFD_WP);
+    } else if (!protect && isMarker(pte) && (pte & MARKER_UFFD_WP) !== 0) {
+      m.pt[slot] = 0;
+    }
+  }
+}
+
+function protectEntry(m: Machine, v: VmaRow, pte: number, protect: boolean): number {
+  if (protect) return (pte & ~PTE_W) | PTE_UFFD_WP;
+  const clear = pte & ~PTE_UFFD_WP;
+  const shared = (m.vma.flags[v]! & (VM_SHARED | VM_WRITE)) === (VM_SHARED | VM_WRITE);
+  return shared && m.vma.ops[v] !== OPS_FILE && (pte & PTE_D) !== 0 ? clear | PTE_W : clear;
+}
+
+/** Errors of UFFDIO_REGISTER for one VMA of the range; 0 when it may be registered. */
+export function uffdRegisterError(
+  m: Machine,
+  v: VmaRow,
+  uffd: Row,
+  mayWrite: boolean,
+  minor: boolean,
+): number {
+  const kind = m.vma.ops[v]!;
+  const anon = kind === OPS_NONE;
+  if (!anon && !isShmem(m, v)) return -EINVAL;
+  if (minor && !isShmem(m, v)) return -EINVAL;
+  if (!mayWrite) return -EPERM;
+  if (m.vma.uffd[v] !== 0 && m.vma.uffd[v] !== uffd) return -EBUSY;
+  return 0;
+}
