@@ -1,0 +1,259 @@
+/**
+ * Joining VMAs: when a range is mapped, changed or moved beside others like it (mm/vma.c, 6.18).
+ *
+ * Two ranges become one VMA when they touch and agree in flags, file, file offset, userfaultfd
+ * context and name, and when their anon_vmas do not stand against it: see anonVmaAllows().
+ */
+import {
+  type AnonVmaRow,
+  type Errno,
+  type FileRow,
+  freeRow,
+  type MmRow,
+  type Row,
+  type VmaRow,
+  type Vpn,
+} from '../base/index.ts';
+import { anonVmaClone, unlinkAnonVmas } from './anon_vma.ts';
+import { filePut } from './file.ts';
+import type { Machine } from './mm_types.ts';
+import { VM_SOFTDIRTY, VM_SPECIAL } from './vm_flags.ts';
+import { splitHugePmdIfNeeded, splitVma, vmaHasClose, vmaUnlinkFile } from './vma.ts';
+import { vmaBoundsChanged, vmaTreeErase } from './vma_tree.ts';
+
+/** A range that is to be, with the properties that it will have (struct vma_merge_struct). */
+export interface MergeRange {
+  readonly mm: MmRow;
+  readonly start: Vpn;
+  readonly end: Vpn;
+  readonly pgoff: number;
+  readonly flags: number;
+  readonly flags2: number;
+  readonly file: FileRow;
+  readonly anonVma: AnonVmaRow;
+  readonly uffd: Row;
+  readonly name: Row;
+  /** VMA whose range this is now; 0 for a new or moved range. */
+  readonly middle: VmaRow;
+  /** mremap: the VMA whose pages will move in; else 0. */
+  readonly copiedFrom: VmaRow;
+}
+
+/** The range [start, end) of an existing VMA as it is: to be spread with what changes. */
+export function rangeOf(m: Machine, v: VmaRow, start: Vpn, end: Vpn): MergeRange {
+  const c = m.vma;
+  return {
+    mm: c.mm[v]!,
+    start,
+    end,
+    pgoff: c.pgoff[v]! + (start - c.start[v]!),
+    flags: c.flags[v]!,
+    flags2: c.flags2[v]!,
+    file: c.file[v]!,
+    anonVma: c.anonVma[v]!,
+    uffd: c.uffd[v]!,
+    name: c.name[v]!,
+    middle: v,
+    copiedFrom: 0,
+  };
+}
+
+/** vma_is_fork_child(): its chain holds the anon_vma of a forebear. */
+function isForkChild(m: Machine, v: VmaRow): boolean {
+  return v !== 0 && m.vma.anonVma[v] !== 0 && m.vma.chainLength[v] !== 1;
+}
+
+/**
+ * Equal anon_vmas agree, and so do one and none, unless the one is a fork child's: sharing it would
+ * lengthen the walks under its root's lock. Source: mm/vma.c is_mergeable_anon_vma(), 6.18.
+ */
+function anonVmaAllows(m: Machine, r: MergeRange, target: VmaRow): boolean {
+  const theirs = m.vma.anonVma[target]!;
+  if (theirs === 0 && r.anonVma !== 0) {
+    return !isForkChild(m, r.middle) && !isForkChild(m, r.copiedFrom);
+  }
+  if (theirs !== 0 && r.anonVma === 0) return !isForkChild(m, target);
+  return theirs === r.anonVma;
+}
+
+function agrees(m: Machine, r: MergeRange, v: VmaRow): boolean {
+  const c = m.vma;
+  return (
+    ((c.flags[v]! ^ r.flags) & ~VM_SOFTDIRTY) === 0 &&
+    c.flags2[v] === r.flags2 &&
+    c.file[v] === r.file &&
+    c.uffd[v] === r.uffd &&
+    c.name[v] === r.name &&
+    anonVmaAllows(m, r, v)
+  );
+}
+
+function canMergeLeft(m: Machine, r: MergeRange, prev: VmaRow): boolean {
+  const { start, end, pgoff } = m.vma;
+  return (
+    prev !== 0 &&
+    end[prev] === r.start &&
+    agrees(m, r, prev) &&
+    pgoff[prev]! + (end[prev]! - start[prev]!) === r.pgoff
+  );
+}
+
+function canMergeRight(
+  m: Machine,
+  r: MergeRange,
+  prev: VmaRow,
+  next: VmaRow,
+  left: boolean,
+): boolean {
+  const { start, pgoff, anonVma } = m.vma;
+  if (next === 0 || start[next] !== r.end || !agrees(m, r, next)) return false;
+  if (pgoff[next] !== r.pgoff + (r.end - r.start)) return false;
+  if (!left) return true;
+  return anonVma[prev] === 0 || anonVma[next] === 0 || anonVma[prev] === anonVma[next];
+}
+
+/** dup_anon_vma(): a target that was never faulted takes over what the source may map. */
+function dupAnonVma(m: Machine, target: VmaRow, source: VmaRow): void {
+  if (m.vma.anonVma[source] === 0 || m.vma.anonVma[target] !== 0) return;
+  m.vma.anonVma[target] = m.vma.anonVma[source]!;
+  anonVmaClone(m, target, source);
+}
+
+/** Takes a VMA away whose range another one has taken over. */
+function absorb(m: Machine, v: VmaRow): void {
+  vmaTreeErase(m, v);
+  vmaUnlinkFile(m, v);
+  const file = m.vma.file[v]!;
+  unlinkAnonVmas(m, v);
+  freeRow(m.vma, v);
+  if (file !== 0) filePut(m, file);
+}
+
+/**
+ * A new range [start, end) in a hole between `prev` and `next`: grows a neighbour over it, and
+ * joins both where that is possible. Returns the VMA that now holds the range, or 0.
+ * Source: mm/vma.c vma_merge_new_range(), vma_expand(), 6.18.
+ */
+export function vmaMergeNewRange(m: Machine, r: MergeRange, prev: VmaRow, next: VmaRow): VmaRow {
+  if ((r.flags & VM_SPECIAL) !== 0) return 0;
+  const left = canMergeLeft(m, r, prev);
+  let right = canMergeRight(m, r, prev, next, left);
+  if (left && right && vmaHasClose(m, next)) right = false;
+  if (left) {
+    if (right) dupAnonVma(m, prev, next);
+    if (r.copiedFrom !== 0) dupAnonVma(m, prev, r.copiedFrom);
+    const end = right ? m.vma.end[next]! : r.end;
+    if (right) absorb(m, next);
+    m.vma.end[prev] = end;
+    vmaBoundsChanged(m, prev);
+    return prev;
+  }
+  if (!right) return 0;
+  if (r.copiedFrom !== 0) dupAnonVma(m, next, r.copiedFrom);
+  m.vma.start[next] = r.start;
+  m.vma.pgoff[next] = r.pgoff;
+  vmaBoundsChanged(m, next);
+  return next;
+}
+
+/**
+ * A range at one end, or the whole, of `middle` is to get other properties: gives it to the
+ * neighbours that have them already. Returns the VMA that now holds the range, or 0.
+ * Source: mm/vma.c vma_merge_existing_range(), commit_merge(), 6.18.
+ */
+export function vmaMergeExistingRange(m: Machine, r: MergeRange): VmaRow {
+  const { middle } = r;
+  const c = m.vma;
+  const leftSide = r.start === c.start[middle];
+  const rightSide = r.end === c.end[middle];
+  if ((r.flags & VM_SPECIAL) !== 0 || (!leftSide && !rightSide)) return 0;
+  const prev = c.prev[middle]!;
+  const next = c.next[middle]!;
+  const left = leftSide && canMergeLeft(m, r, prev);
+  let right = rightSide && canMergeRight(m, r, prev, next, left);
+  if (!left && !right) return 0;
+  const removesMiddle = leftSide && rightSide;
+  if (removesMiddle && vmaHasClose(m, middle)) return 0;
+  if (left && right && vmaHasClose(m, next)) right = false;
+
+  if (left && right) {
+    dupAnonVma(m, prev, c.anonVma[next] !== 0 ? next : middle);
+    const end = c.end[next]!;
+    absorb(m, middle);
+    absorb(m, next);
+    c.end[prev] = end;
+    vmaBoundsChanged(m, prev);
+    return prev;
+  }
+  if (left) {
+    dupAnonVma(m, prev, middle);
+    if (removesMiddle) {
+      absorb(m, middle);
+    } else {
+      splitHugePmdIfNeeded(m, middle, r.end);
+      c.pgoff[middle]! += r.end - c.start[middle]!;
+      c.start[middle] = r.end;
+    }
+    c.end[prev] = r.end;
+    vmaBoundsChanged(m, prev);
+    return prev;
+  }
+  dupAnonVma(m, next, middle);
+  if (removesMiddle) {
+    absorb(m, middle);
+  } else {
+    splitHugePmdIfNeeded(m, middle, r.start);
+    c.end[middle] = r.start;
+  }
+  c.pgoff[next]! -= c.start[next]! - r.start;
+  c.start[next] = r.start;
+  vmaBoundsChanged(m, next);
+  return next;
+}
+
+/**
+ * Makes room for other properties of the range: joins it to neighbours that have them, or else
+ * splits it off. Returns the VMA that is exactly the range or holds it among its like, or -errno.
+ * The caller then sets the properties. Source: mm/vma.c vma_modify(), 6.18.
+ */
+export function vmaModify(m: Machine, r: MergeRange): VmaRow | Errno {
+  const merged = vmaMergeExistingRange(m, r);
+  if (merged !== 0) return merged;
+  const v = r.middle;
+  if (m.vma.start[v]! < r.start) {
+    const below = splitVma(m, v, r.start, true);
+    if (below < 0) return below;
+  }
+  if (m.vma.end[v]! > r.end) {
+    const above = splitVma(m, v, r.end, false);
+    if (above < 0) return above;
+  }
+  return v;
+}
+
+/** vma_modify_flags(), and sets the flags. */
+export function vmaModifyFlags(
+  m: Machine,
+  v: VmaRow,
+  start: Vpn,
+  end: Vpn,
+  flags: number,
+  flags2: number,
+): VmaRow | Errno {
+  const held = vmaModify(m, { ...rangeOf(m, v, start, end), flags, flags2 });
+  if (held > 0) {
+    m.vma.flags[held] = flags;
+    m.vma.flags2[held] = flags2;
+  }
+  return held;
+}
+
+/**
+ * [v.end, v.end + pages) becomes part of `v`, and of the next VMA where that fits then.
+ * Source: mm/vma.c vma_merge_extend(), 6.18.
+ */
+export function vmaMergeExtend(m: Machine, v: VmaRow, pages: number): VmaRow {
+  const end = m.vma.end[v]!;
+  const range = { ...rangeOf(m, v, end, end + pages), middle: 0 };
+  return vmaMergeNewRange(m, range, v, m.vma.next[v]!);
+}
