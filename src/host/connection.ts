@@ -1,0 +1,121 @@
+/**
+ * The executor's process and its pipes: one pair for each job. Frames go out in order and come back
+ * in order, so each job keeps a queue of who waits for the next answer.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import type { Readable, Writable } from 'node:stream';
+
+export type FrameHandler = (words: Uint32Array | undefined) => void;
+
+/** Cuts a stream of bytes into frames; a frame's words are a copy of their own. */
+class FrameReader {
+  #parts: Buffer[] = [];
+  #have = 0;
+  #need = 4;
+  readonly #onFrame: (words: Uint32Array) => void;
+
+  constructor(onFrame: (words: Uint32Array) => void) {
+    this.#onFrame = onFrame;
+  }
+
+  push(chunk: Buffer): void {
+    this.#parts.push(chunk);
+    this.#have += chunk.length;
+    while (this.#have >= this.#need) {
+      const all = this.#parts.length === 1 ? this.#parts[0]! : Buffer.concat(this.#parts);
+      this.#parts = [all];
+      const size = all.readUInt32LE(0);
+      this.#need = 4 + size;
+      if (this.#have < this.#need) return;
+      const words = new Uint32Array(size >> 2);
+      all.copy(new Uint8Array(words.buffer), 0, 4, 4 + size);
+      this.#parts = [all.subarray(this.#need)];
+      this.#have -= this.#need;
+      this.#need = 4;
+      this.#onFrame(words);
+    }
+  }
+}
+
+class Job {
+  readonly #to: Writable;
+  readonly #waiting: FrameHandler[] = [];
+
+  constructor(to: Writable, from: Readable) {
+    this.#to = to;
+    const reader = new FrameReader((words) => this.#waiting.shift()?.(words));
+    from.on('data', (chunk: Buffer) => reader.push(chunk));
+    // A pipe that breaks is noticed by the end of the process.
+    from.on('error', () => {});
+    to.on('error', () => {});
+  }
+
+  expect(handler: FrameHandler): void {
+    this.#waiting.push(handler);
+  }
+
+  send(frame: Uint8Array, handler: FrameHandler): void {
+    this.#waiting.push(handler);
+    this.#to.write(frame);
+  }
+
+  end(): void {
+    this.#to.end();
+  }
+
+  abandon(): void {
+    for (const handler of this.#waiting.splice(0)) handler(undefined);
+  }
+
+  get waiting(): number {
+    return this.#waiting.length;
+  }
+}
+
+export class Connection {
+  readonly #process: ChildProcess;
+  readonly jobs: readonly Job[];
+  readonly #exited: Promise<void>;
+  #errors = '';
+  ended = false;
+
+  constructor(path: string, args: readonly string[], jobs: number) {
+    const pipes = Array.from({ length: jobs * 2 }, () => 'pipe' as const);
+    // A group of its own: a Ctrl-C at the terminal comes to us, and we end the executor in order.
+    const stdio = ['ignore' as const, 'ignore' as const, 'pipe' as const, ...pipes];
+    this.#process = spawn(path, [...args], { stdio, detached: true });
+    this.#process.stderr?.on('data', (chunk: Buffer) => {
+      this.#errors = (this.#errors + chunk.toString()).slice(-4000);
+    });
+    this.jobs = Array.from({ length: jobs }, (_, i) => {
+      const to = this.#process.stdio[3 + 2 * i] as Writable;
+      return new Job(to, this.#process.stdio[4 + 2 * i] as Readable);
+    });
+    this.#exited = new Promise((resolve) => {
+      const done = () => {
+        this.ended = true;
+        for (const job of this.jobs) job.abandon();
+        resolve();
+      };
+      this.#process.on('error', (error) => {
+        this.#errors += error.message;
+        done();
+      });
+      this.#process.on('close', done);
+    });
+  }
+
+  /** What the executor wrote to its error output, without its name before each line. */
+  get errors(): string {
+    return this.#errors.replace(/^faultline-executor: /gm, '').trim();
+  }
+
+  async close(limitMs: number): Promise<void> {
+    for (const job of this.jobs) job.end();
+    const timer = setTimeout(() => this.#process.kill('SIGKILL'), limitMs);
+    await this.#exited;
+    clearTimeout(timer);
+  }
+}
+
+export type { Job };

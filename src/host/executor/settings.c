@@ -1,0 +1,238 @@
+/*
+ * Files below /sys and /proc: settings that a program writes (their old values go to the guard
+ * first), files that it reads, and the settings that decide what memory management does, read
+ * before and after each program so that a change by someone else is noticed.
+ */
+#include "inspector.h"
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define THP "/sys/kernel/mm/transparent_hugepage"
+#define WATCHED_MAX 96
+
+static struct {
+  char path[128];
+  int fd;
+} watched[WATCHED_MAX];
+static u32 watched_count;
+static int guard = -1;
+static char proc_path[512];
+
+static void watch(const char *path) {
+  if (watched_count == WATCHED_MAX) return;
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return;
+  snprintf(watched[watched_count].path, sizeof watched[0].path, "%s", path);
+  watched[watched_count++].fd = fd;
+}
+
+static int by_number(const void *a, const void *b) { return *(const int *)a - *(const int *)b; }
+
+void settings_start(int guard_fd, const char *proc) {
+  static const char *fixed[] = {
+      THP "/enabled", THP "/defrag", THP "/shmem_enabled", THP "/use_zero_page",
+      THP "/shrink_underused", THP "/khugepaged/defrag", THP "/khugepaged/max_ptes_none",
+      THP "/khugepaged/max_ptes_swap", THP "/khugepaged/max_ptes_shared", "/proc/sys/vm/max_map_count",
+      "/proc/sys/vm/overcommit_memory", "/proc/sys/vm/mmap_min_addr", "/proc/sys/vm/nr_hugepages",
+      "/proc/sys/vm/legacy_va_layout", "/sys/kernel/debug/fault_around_bytes",
+      "/sys/kernel/mm/ksm/run"};
+  guard = guard_fd;
+  snprintf(proc_path, sizeof proc_path, "%s", proc);
+  for (u32 i = 0; i < sizeof fixed / sizeof *fixed; i++) watch(fixed[i]);
+  int sizes[32], count = 0;
+  DIR *dir = opendir(THP);
+  for (struct dirent *entry; dir && (entry = readdir(dir)) && count < 32;)
+    if (sscanf(entry->d_name, "hugepages-%dkB", &sizes[count]) == 1) count++;
+  if (dir) closedir(dir);
+  qsort(sizes, (size_t)count, sizeof *sizes, by_number);
+  for (int i = 0; i < count; i++) {
+    char path[128];
+    snprintf(path, sizeof path, THP "/hugepages-%dkB/enabled", sizes[i]);
+    watch(path);
+    snprintf(path, sizeof path, THP "/hugepages-%dkB/shmem_enabled", sizes[i]);
+    watch(path);
+  }
+}
+
+/* A setting's file shows all values with the chosen one in brackets, or the value alone. */
+static u64 chosen(char *value, ssize_t n) {
+  if (n < 0) n = 0;
+  value[n] = 0;
+  char *open_bracket = strchr(value, '['), *close_bracket = strchr(value, ']');
+  if (open_bracket && close_bracket > open_bracket) {
+    *close_bracket = 0;
+    memmove(value, open_bracket + 1, strlen(open_bracket + 1) + 1);
+  }
+  value[strcspn(value, "\n")] = 0;
+  return strlen(value);
+}
+
+void report_settings(int after) {
+  static char text[WATCHED_MAX * 256];
+  u64 size = 0;
+  for (u32 i = 0; i < watched_count; i++) {
+    char value[256];
+    ssize_t n = pread(watched[i].fd, value, sizeof value - 1, 0);
+    chosen(value, n);
+    size += (u64)snprintf(text + size, sizeof text - size, "%s %.120s\n", watched[i].path, value);
+    if (size > sizeof text - 256) break;
+  }
+  record_begin(REC_SETTINGS);
+  put((u32)after);
+  put((u32)size);
+  put_bytes(text, size);
+  record_end();
+}
+
+/* Where a path lies for us: /proc is that of our namespace, other files are the room's. */
+static void real_path(const char *path, char *into, size_t size) {
+  if (!strncmp(path, "/proc/", 6)) snprintf(into, size, "%s%s", proc_path, path + 5);
+  else if (!strncmp(path, "/sys/", 5)) snprintf(into, size, "%s", path);
+  else if (path[0] == '/') snprintf(into, size, "%s%s", room_root, path);
+  else snprintf(into, size, "%s/work/%s", room_root, path);
+}
+
+/* What may be written: settings that the guard can put back, and files of the tasks. */
+static int is_writable_setting(const char *path) {
+  static const char *trees[] = {THP "/", "/sys/kernel/mm/ksm/", "/sys/kernel/mm/lru_gen/",
+                                "/sys/kernel/debug/fault_around_bytes", "/proc/sys/vm/"};
+  if (strstr(path, "/../") || strstr(path, "/./")) return 0;
+  for (u32 i = 0; i < sizeof trees / sizeof *trees; i++)
+    if (!strncmp(path, trees[i], strlen(trees[i]))) return 1;
+  return 0;
+}
+
+static int write_file(const char *path, const void *value, u32 size) {
+  int fd = open(path, O_WRONLY | O_CLOEXEC);
+  if (fd < 0) return -errno;
+  ssize_t n = write(fd, value, size);
+  int error = n < 0 ? -errno : 0;
+  close(fd);
+  return error;
+}
+
+/* Settings that the running program has written, with what they were before, oldest first. */
+static struct {
+  char path[160], value[512];
+} undo[64];
+static int undo_count;
+
+/* Before the first write the old value is known to the guard, and to the end of the program. */
+static void save_setting(u32 step, const char *path) {
+  char message[1024], value[512];
+  for (int i = 0; i < undo_count; i++)
+    if (!strcmp(undo[i].path, path)) return;
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return;
+  ssize_t n = read(fd, value, sizeof value - 1);
+  close(fd);
+  if (n <= 0 || n >= (ssize_t)sizeof value - 1) return;
+  chosen(value, n);
+  int size = snprintf(message, sizeof message, "%s %s\n", path, value);
+  if (size < (int)sizeof message && write(guard, message, (size_t)size) != size)
+    die("the guard of the settings is gone");
+  if (undo_count == 64) {
+    note(step, NOTE_TOO_LARGE, 0, "more than 64 settings; %s keeps its value until the run ends", path);
+    return;
+  }
+  snprintf(undo[undo_count].path, sizeof undo[0].path, "%s", path);
+  snprintf(undo[undo_count].value, sizeof undo[0].value, "%s", value);
+  undo_count++;
+}
+
+void undo_settings(void) {
+  while (undo_count > 0) {
+    undo_count--;
+    int error = write_file(undo[undo_count].path, undo[undo_count].value, (u32)strlen(undo[undo_count].value));
+    if (error)
+      note(0, NOTE_LEFT, -error, "%s could not be put back to %s", undo[undo_count].path, undo[undo_count].value);
+  }
+}
+
+int write_setting(u32 step, const char *path, const u8 *value, u32 size) {
+  char real[1024];
+  int setting = is_writable_setting(path);
+  real_path(path, real, sizeof real);
+  if (!setting && (!strncmp(path, "/sys/", 5) || !strncmp(path, "/proc/sys", 9))) {
+    note(step, NOTE_REFUSED, EPERM, "%s is not a setting that the executor writes", path);
+    return -EPERM;
+  }
+  if (setting) save_setting(step, path);
+  int error = write_file(setting ? path : real, value, size);
+  if (error == -EPERM || error == -EACCES || error == -ENOENT || error == -EROFS)
+    note(step, NOTE_REFUSED, -error, "%s cannot be written: %s", path, strerror(-error));
+  return error;
+}
+
+int cat_file(u32 step, const char *path) {
+  static char text[1 << 20];
+  char real[1024];
+  real_path(path, real, sizeof real);
+  int fd = open(real, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) {
+    int error = errno;
+    if (error == EPERM || error == EACCES)
+      note(step, NOTE_REFUSED, error, "%s cannot be read: %s", path, strerror(error));
+    return -error;
+  }
+  u64 size = 0;
+  ssize_t n;
+  while (size < sizeof text && (n = read(fd, text + size, sizeof text - size)) > 0) size += (u64)n;
+  int error = errno;
+  close(fd);
+  if (n < 0) return -error;
+  if (size == sizeof text) note(step, NOTE_TOO_LARGE, 0, "%s is cut after 1 MiB", path);
+  record_begin(REC_OUTPUT);
+  put(step);
+  put((u32)size);
+  put_bytes(text, size);
+  record_end();
+  return 0;
+}
+
+/* Statistics of each folio size, and vmstat. They count for the whole machine. */
+void put_stats(u32 step) {
+  static char text[1 << 17];
+  static int fds[600];
+  static char names[600][112];
+  static int count = -1;
+  if (count < 0) {
+    count = 0;
+    for (u32 i = 0; i < watched_count; i++) {
+      char *end = strstr(watched[i].path, "/shmem_enabled");
+      if (!end || strncmp(watched[i].path, THP "/hugepages-", sizeof THP "/hugepages-" - 1)) continue;
+      char path[160];
+      snprintf(path, sizeof path, "%.*s/stats", (int)(end - watched[i].path), watched[i].path);
+      DIR *dir = opendir(path);
+      for (struct dirent *entry; dir && (entry = readdir(dir)) && count < 600;) {
+        if (entry->d_name[0] == '.') continue;
+        snprintf(names[count], sizeof names[0], "%.80s/%.28s", path + strlen(THP) + 1, entry->d_name);
+        int fd = openat(dirfd(dir), entry->d_name, O_RDONLY | O_CLOEXEC);
+        if (fd >= 0) fds[count++] = fd;
+      }
+      if (dir) closedir(dir);
+    }
+    if (count < 600) {
+      snprintf(names[count], sizeof names[0], "vmstat");
+      fds[count] = open("/proc/vmstat", O_RDONLY | O_CLOEXEC);
+      if (fds[count] >= 0) count++;
+    }
+  }
+  u64 size = 0;
+  for (int i = 0; i < count && size < sizeof text - 32768; i++) {
+    if (strcmp(names[i], "vmstat")) size += (u64)snprintf(text + size, 256, "%s ", names[i]);
+    ssize_t n = pread(fds[i], text + size, sizeof text - size - 256, 0);
+    if (n > 0) size += (u64)n;
+    else text[size++] = '\n';
+  }
+  record_begin(REC_STATS);
+  put(step);
+  put((u32)size);
+  put_bytes(text, size);
+  record_end();
+}

@@ -1,0 +1,240 @@
+/**
+ * The real kernel as a second implementation of "program → transcript". It needs root, a C compiler
+ * and /proc/kpageflags; where something is missing, `open` says what.
+ */
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { arch, cpus, platform, release, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { word } from '../base/index.ts';
+import type { Program } from '../scenario/index.ts';
+import { buildExecutor, cacheDirectory } from './build.ts';
+import { Connection, type Job } from './connection.ts';
+import { BEFORE_FIRST, decodeFrame } from './decode.ts';
+import { encodeProgram, type Level, PROGRAM_LAYOUT, PROGRAM_STATS } from './encode.ts';
+import { type HostLayout, layoutOf, type OwnImage } from './layout.ts';
+import { parsePairs } from './proc_text.ts';
+import { assemble, type HostTranscript } from './transcript.ts';
+
+export interface HostOptions {
+  /** CPUs to run on, one executor each; the last CPU of the machine when absent. */
+  readonly cpus?: readonly number[];
+  /** Limit for one step. */
+  readonly stepLimitMs?: number;
+  /** One run at a time on a machine: its settings are shared by all. */
+  readonly lockPath?: string;
+}
+
+export interface ExecuteOptions {
+  readonly observe: Level;
+  /** Statistics of folio sizes and vmstat after each step; they count for the whole machine. */
+  readonly stats?: boolean;
+}
+
+export interface HostInfo {
+  readonly release: string;
+  readonly cpus: readonly number[];
+  /** File systems below the scenario's paths: "ext4" or the magic number in hex. */
+  readonly workFileSystem: string;
+  readonly shmFileSystem: string;
+  readonly layout: HostLayout;
+  readonly settings: ReadonlyMap<string, string>;
+}
+
+const FILE_SYSTEMS: Readonly<Record<string, string>> = {
+  ef53: 'ext4',
+  '1021994': 'tmpfs',
+  '58465342': 'xfs',
+  '9123683e': 'btrfs',
+  '794c7630': 'overlayfs',
+};
+
+const OPEN_LIMIT_MS = 20000;
+const CLOSE_LIMIT_MS = 5000;
+const DEFAULT_STEP_LIMIT_MS = 5000;
+
+export class HostKernel {
+  readonly #connection: Connection;
+  readonly #scratch: string;
+  readonly #options: HostOptions;
+  readonly #info: HostInfo;
+  readonly #own: OwnImage;
+  #nextId = 1;
+  /** Programs that are running; one that writes settings runs alone. */
+  #running = 0;
+  #alone = false;
+  readonly #queue: (() => void)[] = [];
+
+  private constructor(
+    connection: Connection,
+    scratch: string,
+    options: HostOptions,
+    info: HostInfo,
+    own: OwnImage,
+  ) {
+    this.#connection = connection;
+    this.#scratch = scratch;
+    this.#options = options;
+    this.#info = info;
+    this.#own = own;
+  }
+
+  static async open(options: HostOptions = {}): Promise<HostKernel | { unavailable: string }> {
+    if (platform() !== 'linux' || arch() !== 'x64') {
+      return { unavailable: 'the executor runs on x86-64 Linux only' };
+    }
+    if (process.getuid?.() !== 0) {
+      return {
+        unavailable: 'page frames can be seen by root only (/proc/PID/pagemap, kpageflags)',
+      };
+    }
+    const built = await buildExecutor();
+    if ('unavailable' in built) return built;
+    const chosen = options.cpus ?? [cpus().length - 1];
+    const lock = options.lockPath ?? '/tmp/faultline-host.lock';
+    const scratch = await mkdtemp(join(await scratchParent(), 'host-'));
+    const args = ['serve', lock, scratch, ...chosen.map(String)];
+    const connection = new Connection(built.path, args, chosen.length);
+    const opened = await introduce(connection, scratch, options, chosen);
+    if ('unavailable' in opened) await rm(scratch, { recursive: true, force: true });
+    return opened;
+  }
+
+  /** Used by `open` when the executor has said hello. */
+  static make(
+    connection: Connection,
+    scratch: string,
+    options: HostOptions,
+    info: HostInfo,
+    own: OwnImage,
+  ): HostKernel {
+    return new HostKernel(connection, scratch, options, info, own);
+  }
+
+  info(): HostInfo {
+    return this.#info;
+  }
+
+  /** Executes a program; never throws for what the program or the kernel does. */
+  async execute(program: Program, options: ExecuteOptions): Promise<HostTranscript> {
+    const encoded = encodeProgram(program, this.#nextId++, {
+      level: options.observe,
+      limitMs: this.#options.stepLimitMs ?? DEFAULT_STEP_LIMIT_MS,
+      flags: options.stats ? PROGRAM_STATS : 0,
+    });
+    const kernel = `host ${this.#info.release}`;
+    const context = { kernel, program, encoded, own: this.#own, layout: this.#info.layout };
+    if (encoded.report.errors > 0) return assemble(context, undefined, '');
+    await this.#enter(encoded.writesSettings);
+    try {
+      const words = await ask(this.#freeJob(), encoded.frame.bytes());
+      const decoded = words === undefined ? undefined : decodeFrame(words);
+      return assemble(context, decoded, this.#connection.errors);
+    } finally {
+      this.#leave();
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#connection.close(CLOSE_LIMIT_MS);
+    await rm(this.#scratch, { recursive: true, force: true });
+  }
+
+  #freeJob(): Job {
+    const { jobs } = this.#connection;
+    return jobs.reduce((best, job) => (job.waiting < best.waiting ? job : best));
+  }
+
+  async #enter(alone: boolean): Promise<void> {
+    while (this.#alone || (alone && this.#running > 0)) {
+      await new Promise<void>((resolve) => this.#queue.push(resolve));
+    }
+    this.#running++;
+    this.#alone = alone;
+  }
+
+  #leave(): void {
+    this.#running--;
+    this.#alone = false;
+    for (const wake of this.#queue.splice(0)) wake();
+  }
+}
+
+async function scratchParent(): Promise<string> {
+  try {
+    await mkdir(cacheDirectory(), { recursive: true });
+    return cacheDirectory();
+  } catch {
+    return tmpdir();
+  }
+}
+
+/** Sends a frame and waits for the answer; undefined when the executor is gone. */
+function ask(job: Job, frame: Uint8Array): Promise<Uint32Array | undefined> {
+  return new Promise((resolve) => job.send(frame, resolve));
+}
+
+function expectFrame(job: Job): Promise<Uint32Array | undefined> {
+  return new Promise((resolve) => job.expect(resolve));
+}
+
+const EMPTY: Program = { file: '', dialect: 'scenario', about: '', steps: [], torn: 0 };
+
+/** A program of one step whose result is the top of the first hole: mmap(NULL, 4096, ...). */
+function probeProgram(): Program {
+  const at = { line: 1, column: 1 };
+  const int = (value: number) => ({
+    value: { kind: 'int' as const, value: word.fromNumber(value), text: String(value), at },
+  });
+  const args = [int(0), int(4096), int(0), int(0x22), int(-1), int(0)];
+  const op = { kind: 'call' as const, name: 'mmap', args };
+  return { ...EMPTY, steps: [{ at, text: 'mmap', task: '', op }] };
+}
+
+async function introduce(
+  connection: Connection,
+  scratch: string,
+  options: HostOptions,
+  chosen: readonly number[],
+): Promise<HostKernel | { unavailable: string }> {
+  const timer = setTimeout(() => void connection.close(0), OPEN_LIMIT_MS);
+  const fail = async (why: string) => {
+    clearTimeout(timer);
+    await connection.close(CLOSE_LIMIT_MS);
+    return { unavailable: connection.errors || why };
+  };
+  const ready = await Promise.all(connection.jobs.map(expectFrame));
+  if (ready.some((words) => words === undefined)) return fail('the executor did not start');
+  const facts = parsePairs(decodeFrame(ready[0]!).ready);
+  const [start, end] = (facts.get('image') ?? '').split(' ');
+  const own = { startVpn: pageOf(start), endVpn: pageOf(end) };
+  const probe = encodeProgram(probeProgram(), 0, {
+    level: 'full',
+    limitMs: DEFAULT_STEP_LIMIT_MS,
+    flags: PROGRAM_LAYOUT,
+  });
+  const words = await ask(connection.jobs[0]!, probe.frame.bytes());
+  if (words === undefined) return fail('the executor ended');
+  clearTimeout(timer);
+  const decoded = decodeFrame(words);
+  const first = decoded.outcomes[0]?.outcome.value;
+  const view = decoded.observations.get(BEFORE_FIRST)?.get(0);
+  const layout = view && first && layoutOf(view, own, word.pageOf(first) + 1);
+  if (!layout) return fail('the executor cannot see its first task');
+  const system = (key: string) => {
+    const magic = facts.get(key) ?? '';
+    return FILE_SYSTEMS[magic] ?? `file system 0x${magic}`;
+  };
+  const info: HostInfo = {
+    release: release(),
+    cpus: chosen,
+    workFileSystem: system('work'),
+    shmFileSystem: system('shm'),
+    layout,
+    settings: parsePairs(decoded.settingsBefore),
+  };
+  return HostKernel.make(connection, scratch, options, info, own);
+}
+
+function pageOf(hex: string | undefined): number {
+  return Number.parseInt((hex ?? '0').slice(0, -3), 16);
+}

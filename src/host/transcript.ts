@@ -1,0 +1,134 @@
+/** Puts a transcript together from the program, what was sent, and what came back. */
+import type { Diagnostic } from '../base/index.ts';
+import type { Program } from '../scenario/index.ts';
+import type { StepOutcome, TaskObservation, Transcript } from '../scenario/transcript.ts';
+import type { Decoded, TaskView } from './decode.ts';
+import type { Encoded } from './encode.ts';
+import { type Answer, type ExpectResult, judge, type Seen } from './expectations.ts';
+import { type HostLayout, type OwnImage, observationOf } from './layout.ts';
+import { parsePairs } from './proc_text.ts';
+
+export interface HostTranscript extends Transcript {
+  readonly layout: HostLayout;
+  /** Settings of the machine, path to value, before the program and after it. */
+  readonly settingsBefore: ReadonlyMap<string, string>;
+  readonly settingsAfter: ReadonlyMap<string, string>;
+  /** For each `expect` step: both sides' values, and whether it holds. */
+  readonly expectations: readonly (ExpectResult | undefined)[];
+  /** Steps whose call had not returned when the next step began. */
+  readonly blockedSteps: readonly number[];
+  /** Statistics after each step, where they were asked for: "hugepages-64kB/stats/nr_anon". */
+  readonly stats: readonly (ReadonlyMap<string, number> | undefined)[];
+  /** What the host could not do, and what went wrong; an error makes the transcript incomplete. */
+  readonly notes: readonly Diagnostic[];
+}
+
+export interface Context {
+  readonly kernel: string;
+  readonly program: Program;
+  readonly encoded: Encoded;
+  readonly own: OwnImage;
+  readonly layout: HostLayout;
+}
+
+const NOT_EXECUTED: StepOutcome = { minflt: 0, majflt: 0 };
+
+/** `decoded` is undefined when the program was not sent or the executor ended. */
+export function assemble(
+  context: Context,
+  decoded: Decoded | undefined,
+  errors: string,
+): HostTranscript {
+  const { program, encoded, kernel, layout } = context;
+  const { report } = encoded;
+  if (decoded === undefined && report.errors === 0) {
+    report.add('error', 'HOST015', undefined, `the executor ended${errors ? `: ${errors}` : ''}`);
+  }
+  const outcomes: StepOutcome[] = [];
+  const observations: (readonly TaskObservation[] | undefined)[] = [];
+  const expectations: (ExpectResult | undefined)[] = program.steps.map(() => undefined);
+  const stats: (ReadonlyMap<string, number> | undefined)[] = [];
+  const blockedSteps = new Set<number>();
+  const sides = new Map<string, Answer>();
+  const last = new Map<string, StepOutcome>();
+  for (const [wire, { step, role }] of encoded.wire.entries()) {
+    const found = decoded?.outcomes[wire];
+    const output = decoded?.outputs.get(wire);
+    if (role !== 'main') {
+      const key = `${step} ${role}`;
+      const before = sides.get(key);
+      const outcome = output === undefined ? found?.outcome : before?.outcome;
+      sides.set(key, { outcome, output: output ?? before?.output });
+      continue;
+    }
+    const source = program.steps[step]!;
+    const done = found?.outcome ?? NOT_EXECUTED;
+    const outcome = output === undefined ? done : { ...done, output };
+    outcomes[step] = outcome;
+    if (found?.blocked) blockedSteps.add(step);
+    const tasks = decoded?.observations.get(wire);
+    const seen = tasks && observationsOf(tasks, context);
+    observations[step] = seen;
+    const text = decoded?.stats.get(wire);
+    if (text !== undefined) stats[step] = numbersOf(text);
+    if (source.op.kind === 'expect') {
+      const nothing = { outcome: undefined, output: undefined };
+      const view: Seen = {
+        tasks: seen ?? [],
+        lastOf: (task) => last.get(task || encoded.tasks[0]!),
+      };
+      const [left, right] = [sides.get(`${step} left`), sides.get(`${step} right`)];
+      const { expectation } = source.op;
+      expectations[step] = judge(expectation, left ?? nothing, right ?? nothing, view);
+    } else if (source.op.kind === 'call' || source.op.kind === 'access') {
+      last.set(source.task || encoded.tasks[0]!, outcome);
+    }
+  }
+  for (const note of decoded?.notes ?? []) {
+    const step = encoded.wire[note.step]?.step;
+    report.addNote(note.code, step === undefined ? undefined : program.steps[step]?.at, note.text);
+  }
+  const settingsBefore = parsePairs(decoded?.settingsBefore ?? '');
+  const settingsAfter = parsePairs(decoded?.settingsAfter ?? '');
+  for (const [path, value] of settingsBefore) {
+    const now = settingsAfter.get(path);
+    if (now === value) continue;
+    report.add(
+      'error',
+      'HOST014',
+      undefined,
+      `${path} changed from ${value} to ${now ?? 'nothing'}`,
+    );
+  }
+  return {
+    kernel,
+    outcomes,
+    observations,
+    expectations,
+    blockedSteps: [...blockedSteps],
+    stats,
+    layout,
+    settingsBefore,
+    settingsAfter,
+    notes: report.found,
+  };
+}
+
+function observationsOf(
+  tasks: ReadonlyMap<number, TaskView>,
+  context: Context,
+): readonly TaskObservation[] {
+  const { encoded, own } = context;
+  return [...tasks]
+    .sort(([a], [b]) => a - b)
+    .map(([task, view]) => observationOf(encoded.tasks[task] ?? '', view, own));
+}
+
+function numbersOf(text: string): Map<string, number> {
+  const numbers = new Map<string, number>();
+  for (const line of text.split('\n')) {
+    const space = line.indexOf(' ');
+    if (space > 0) numbers.set(line.slice(0, space), Number(line.slice(space + 1)));
+  }
+  return numbers;
+}
