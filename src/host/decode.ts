@@ -6,7 +6,7 @@ import type {
   StepOutcome,
   VmaObservation,
 } from '../scenario/transcript.ts';
-import { parseFields, parseMaps, parsePairs } from './proc_text.ts';
+import { parseFields, parseMaps, parsePairs } from '../scenario/proc_text.ts';
 
 const REC = {
   begin: 1,

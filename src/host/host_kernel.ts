@@ -12,7 +12,7 @@ import { Connection, type Job } from './connection.ts';
 import { BEFORE_FIRST, decodeFrame } from './decode.ts';
 import { encodeProgram, type Level, PROGRAM_LAYOUT, PROGRAM_STATS } from './encode.ts';
 import { type HostLayout, layoutOf, type OwnImage } from './layout.ts';
-import { parsePairs } from './proc_text.ts';
+import { parsePairs } from '../scenario/proc_text.ts';
 import { assemble, type HostTranscript } from './transcript.ts';
 
 export interface HostOptions {

@@ -1,5 +1,5 @@
 /** /proc/PID/{maps,smaps,status} as text, and settings and statistics as the executor prints them. */
-import type { VmaObservation } from '../scenario/transcript.ts';
+import type { VmaObservation } from './transcript.ts';
 
 const HEADER = /^([0-9a-f]+)-([0-9a-f]+) (\S{4}) ([0-9a-f]+) \S+ \d+ *(.*)$/;
 
