@@ -69,7 +69,7 @@ function judge(text: string, start: number, end: number, line: number, counts: C
   const c = text.charCodeAt(pos);
   counts.lines++;
   const rest = text.slice(pos, short);
-  if (/^(\+\+\+ |--- SIG|<\.\.\. \w+ resumed>|strace: )/.test(rest)) {
+  if (/^(\+\+\+ |--- SIG|<\.\.\. \w+ resumed>|strace: |% time )/.test(rest)) {
     counts.log++;
     return;
   }
@@ -97,7 +97,7 @@ function judge(text: string, start: number, end: number, line: number, counts: C
       return;
     }
   }
-  const gap = after < short && isSpace(text.charCodeAt(after));
+  const gap = after < short && isSpace(text.charCodeAt(after)) && c >= 97;
   if (gap && nearest(text.slice(pos, after), DIRECTIVES) !== undefined) counts.near++;
   else if (counts.firstOther === 0) counts.firstOther = line;
 }
@@ -170,12 +170,11 @@ export function detect(text: string, file: string): Detected {
 
 function decide(counts: Counts, file: string): FileKind {
   const { scenario, log, result } = counts;
-  if (file.endsWith('.fl') && log === 0 && counts.call + result + counts.comment > 0) {
-    return 'scenario';
-  }
+  // The name of a file settles only what its content leaves open.
+  if (file.endsWith('.fl') && log === 0) return 'scenario';
   if (scenario > 0 && scenario * 20 >= log + result) return 'scenario';
   if (log > 0) return 'log';
   if (result > 0) return counts.comment > 0 ? 'scenario' : 'log';
-  if (scenario + counts.call + counts.comment + counts.near > 0) return 'scenario';
-  return 'neither';
+  if (scenario + counts.call + counts.comment > 0) return 'scenario';
+  return counts.near * 2 > counts.lines ? 'scenario' : 'neither';
 }

@@ -1,10 +1,10 @@
 /** `expect` on the host: the values of both sides, from what was seen, and whether they agree. */
 
 import { errnoName, type U64, word } from '../base/index.ts';
+import { fieldText, smapsBlock } from './proc_text.ts';
 import type { CompareOp, Expectation, Operand } from './program.ts';
 import type { StepOutcome, TaskObservation } from './transcript.ts';
 import { PAGE_PRESENT, PAGE_SWAP } from './transcript.ts';
-import { fieldText, smapsBlock } from './proc_text.ts';
 
 /** What one side of an expectation is; `none` where there is nothing (no page, no such field). */
 export type OperandValue =

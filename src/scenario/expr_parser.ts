@@ -23,11 +23,10 @@ import {
   isWordStart,
   scanItem,
   skipComment,
-  skipDecoration,
   skipString,
   skipWord,
 } from './scan.ts';
-import { decodeString } from './strings.ts';
+import { decodeString, readDecoration } from './strings.ts';
 import { clip, didYouMean } from './suggest.ts';
 
 const DEPTH_MAX = 100;
@@ -299,10 +298,9 @@ export class ExprParser {
     const { text, pos } = this;
     if (!this.decorations || pos >= this.end || text.charCodeAt(pos) !== 60) return undefined;
     if (text.charCodeAt(pos + 1) === 60) return undefined;
-    const after = skipDecoration(text, pos, this.end);
-    if (after < 0) return undefined;
-    this.pos = after;
-    return decodeString(text, pos + 1, after - 1);
+    const found = readDecoration(text, pos, this.end);
+    if (found !== undefined) this.pos = found.after;
+    return found?.path;
   }
 
   #word(depth: number): Expr | undefined {

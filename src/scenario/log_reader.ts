@@ -14,12 +14,14 @@ import { exitedOp, isStop, signalOp } from './log_events.ts';
 import { LogPrefix } from './log_prefix.ts';
 import { LogResult, NO_RESULT } from './log_result.ts';
 import { logCall, logStep, type OpenStep } from './log_step.ts';
+import { LogTasks } from './log_tasks.ts';
 import type { Place, Step } from './program.ts';
 import type { Report } from './report.ts';
 import { isWordStart, scanItem, skipSpaces, skipWord, trimEnd } from './scan.ts';
 import { clip } from './suggest.ts';
 
 const UNFINISHED = '<unfinished ...>';
+const EXPECTATION = /^expect\s.*(?:[=!]=|[<>]|\bis\b|mapped)/;
 /** Calls whose result is an address: never 0, so a cut result cannot look complete. */
 const ADDRESS_CALLS = new Set(['mmap', 'mremap', 'brk', 'shmat']);
 
@@ -34,12 +36,17 @@ interface Pending {
 
 export class LogReader {
   torn = 0;
+  /** True when a dropped line was a scenario's expectation: the file is a scenario after all. */
+  hasExpectations = false;
   /** Set before the last line when no newline ends it. */
   cut = false;
   readonly prefix = new LogPrefix();
   readonly #steps: Step[];
   readonly #report: Report;
   readonly #tornSeverity: Severity;
+  /** Absent in a scenario, whose bare lines are its own. */
+  readonly #tasks: LogTasks | undefined;
+  #pid = '';
   readonly #pending = new Map<string, Pending>();
   readonly #result = new LogResult();
   readonly #left = new Map<string, { count: number; line: number }>();
@@ -55,6 +62,7 @@ export class LogReader {
     this.#steps = steps;
     this.#report = report;
     this.#tornSeverity = tornSeverity;
+    this.#tasks = tornSeverity === 'error' ? undefined : new LogTasks();
   }
 
   /** Reads the line `text[start, end)`. */
@@ -86,6 +94,10 @@ export class LogReader {
   }
 
   #event(text: string, start: number, end: number): void {
+    // No row of a summary holds a parenthesis, so a summary that was cut ends at the next call.
+    if (this.#inSummary && text.slice(start, Math.min(end, start + 200)).includes('(')) {
+      this.#inSummary = false;
+    }
     if (this.#inSummary) {
       if (text.startsWith(' total', end - 6)) this.#inSummary = false;
       this.#leave("lines of strace's summary (-c)");
@@ -95,8 +107,10 @@ export class LogReader {
     prefix.read(text, start, end);
     const { pos } = prefix;
     const c = pos < end ? text.charCodeAt(pos) : -1;
-    if (isWordStart(c)) this.#call(text, pos, end);
-    else if (c === 60 && text.startsWith('<... ', pos)) this.#resumed(text, pos, end);
+    if (isWordStart(c)) {
+      if (text.startsWith('strace: ', pos)) this.#message(text, pos, end);
+      else this.#call(text, pos, end);
+    } else if (c === 60 && text.startsWith('<... ', pos)) this.#resumed(text, pos, end);
     else if (c === 43 && text.startsWith('+++ ', pos)) this.#exited(text, pos, end);
     else if (c === 45 && text.startsWith('--- ', pos)) this.#signal(text, pos, end);
     else this.#other(text, start, pos, end);
@@ -122,6 +136,26 @@ export class LogReader {
     this.#report.add('warning', 'LOG005', this.#line, this.#column(pos), message, hint);
   }
 
+  /** `strace: Process 17061 attached` and other messages. */
+  #message(text: string, pos: number, end: number): void {
+    if (text.startsWith('[ Process PID=', pos + 8)) {
+      this.#mode(text, pos + 8, end);
+      return;
+    }
+    if (text.startsWith('Process ', pos + 8) && text.endsWith(' attached', end)) {
+      this.#tasks?.child(text.slice(pos + 16, skipWord(text, pos + 16, end)));
+    }
+    this.#leave("strace's own messages");
+  }
+
+  /** Finds out whose line this is; `resumes` is the call that it resumes. */
+  #own(resumes: string): void {
+    const { pid } = this.prefix;
+    const tasks = this.#tasks;
+    const inProgress = () => this.#pending.get('')?.name ?? '';
+    this.#pid = tasks === undefined ? pid : tasks.taskOf(pid, resumes, inProgress);
+  }
+
   #column(pos: number): number {
     return Math.min(pos - this.#lineStart + 1, this.#columnMax);
   }
@@ -133,6 +167,9 @@ export class LogReader {
   }
 
   #drop(text: string, pos: number, end: number): void {
+    if (!this.prefix.any && text.startsWith('expect', pos)) {
+      this.hasExpectations ||= EXPECTATION.test(text.slice(pos, Math.min(end, pos + 400)));
+    }
     this.torn++;
     const at = Math.min(pos, Math.max(end - 1, this.#lineStart));
     const what = clip(text.slice(at, Math.min(end, at + 60)));
@@ -141,11 +178,6 @@ export class LogReader {
   }
 
   #call(text: string, pos: number, end: number): void {
-    if (text.startsWith('strace: ', pos)) {
-      if (text.startsWith('[ Process PID=', pos + 8)) this.#mode(text, pos + 8, end);
-      else this.#leave("strace's own messages");
-      return;
-    }
     const nameEnd = skipWord(text, pos, end);
     if (nameEnd >= end || text.charCodeAt(nameEnd) !== 40) {
       if (text.startsWith('System call usage summary', pos)) {
@@ -154,6 +186,7 @@ export class LogReader {
       return;
     }
     if (text.charCodeAt(end - 1) === 62 && text.endsWith(UNFINISHED, end)) {
+      this.#own('');
       this.#begin(text, pos, nameEnd, end);
       return;
     }
@@ -161,7 +194,7 @@ export class LogReader {
     if (broken > 0) {
       this.#head = text.slice(this.#lineStart, broken);
       this.#headLine = this.#line;
-      this.#leave("strace's own messages");
+      this.#message(text, broken, end);
       return;
     }
     const at = { line: this.#line, column: this.#column(pos) };
@@ -169,12 +202,19 @@ export class LogReader {
       this.#drop(text, pos, end);
       return;
     }
+    this.#own('');
     const name = text.slice(pos, nameEnd);
     const whole = text.slice(pos, end);
     const op = logCall(name, whole, at);
-    const { pid, time } = this.prefix;
     const expected = this.#cutResult(name, end) ? undefined : this.#result.expected;
-    this.#steps.push(logStep(at, whole, pid, time, op, expected));
+    this.#steps.push(logStep(at, whole, this.#pid, this.prefix.time, op, expected));
+    this.#noteChild(name);
+  }
+
+  /** A call that made a task tells its number. */
+  #noteChild(name: string): void {
+    const { expected } = this.#result;
+    if (expected.kind === 'value' && createsTask(name)) this.#tasks?.child(expected.text);
   }
 
   /** Where `strace: Process N attached` begins at the end of the line, or 0. */
@@ -208,7 +248,8 @@ export class LogReader {
   }
 
   #begin(text: string, pos: number, nameEnd: number, end: number): void {
-    const { pid, time } = this.prefix;
+    const pid = this.#pid;
+    const { time } = this.prefix;
     this.#abandon(pid);
     const head = trimEnd(text, pos, end - UNFINISHED.length);
     // `wait4(17061,  <unfinished` must stay apart from what follows; `vfork( <` must not.
@@ -229,11 +270,12 @@ export class LogReader {
   }
 
   #resumed(text: string, pos: number, end: number): void {
-    const { pid } = this.prefix;
     const nameEnd = skipWord(text, pos + 5, end);
     const rest = text.startsWith(' resumed>', nameEnd) ? nameEnd + 9 : -1;
-    const begun = this.#pending.get(pid);
     const name = text.slice(pos + 5, nameEnd);
+    this.#own(name);
+    const pid = this.#pid;
+    const begun = this.#pending.get(pid);
     if (rest < 0 || rest > end) {
       this.#drop(text, pos, end);
       return;
@@ -261,6 +303,7 @@ export class LogReader {
     if (cut) delete step.expected;
     else step.expected = expected;
     step.endLine = this.#line;
+    this.#noteChild(name);
     if (begun.step === undefined) {
       this.#steps.push(step);
       return;
@@ -283,14 +326,17 @@ export class LogReader {
   }
 
   #exited(text: string, pos: number, end: number): void {
-    const { pid, time } = this.prefix;
+    const { time } = this.prefix;
     const whole = text.slice(pos, end);
     const op = exitedOp(whole);
     if (op === undefined) {
       this.#drop(text, pos, end);
       return;
     }
+    this.#own('');
+    const pid = this.#pid;
     this.#abandon(pid);
+    this.#tasks?.exited(op.kind === 'exited' && op.supersededBy ? op.supersededBy : pid);
     if (op.kind === 'exited' && op.supersededBy !== undefined) {
       // The execve that the other thread began ends under the leader's id.
       const begun = this.#pending.get(op.supersededBy);
@@ -302,7 +348,6 @@ export class LogReader {
   }
 
   #signal(text: string, pos: number, end: number): void {
-    const { pid, time } = this.prefix;
     const whole = text.slice(pos, end);
     if (isStop(whole)) {
       this.#leave('stops by job control');
@@ -313,8 +358,9 @@ export class LogReader {
       this.#drop(text, pos, end);
       return;
     }
+    this.#own('');
     const at = { line: this.#line, column: this.#column(pos) };
-    this.#steps.push(logStep(at, whole, pid, time, op, undefined));
+    this.#steps.push(logStep(at, whole, this.#pid, this.prefix.time, op, undefined));
   }
 
   /** After the last line: calls that never ended, and what was left out. */

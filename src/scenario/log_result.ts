@@ -16,7 +16,7 @@ import {
   skipSpaces,
   skipWord,
 } from './scan.ts';
-import { decodeString } from './strings.ts';
+import { readDecoration } from './strings.ts';
 
 export const NO_RESULT: Expected = { kind: 'none' };
 
@@ -67,12 +67,10 @@ export class LogResult {
     this.expected = value;
     if (c === 45 && text.charCodeAt(after) === 32) after = this.#errno(text, pos, after, end);
     else if (after < end && text.charCodeAt(after) === 60) {
-      const close = skipDecoration(text, after, end);
-      if (close < 0) return false;
-      if (value.kind === 'value') {
-        this.expected = { ...value, path: decodeString(text, after + 1, close - 1) };
-      }
-      after = close;
+      const found = readDecoration(text, after, end);
+      if (found === undefined) return false;
+      if (value.kind === 'value') this.expected = { ...value, path: found.path };
+      after = found.after;
     }
     this.valueEnd = after;
     return this.#trailer(text, after, end);

@@ -75,6 +75,7 @@ function parseLog(text: string, file: string, report: Report): Parsed {
     reader.cut = last;
     reader.line(text, start, end, line);
   });
+  if (reader.hasExpectations) return parseScenario(text, file, new Report(file));
   reader.finish();
   if (steps.length === 0) report.add('error', 'SCN001', 0, 0, 'this log has no complete line');
   const program: Program = { file, dialect: 'strace', about: '', steps, torn: reader.torn };

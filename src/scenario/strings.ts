@@ -2,6 +2,8 @@
  * C string literals. strace writes bytes, a scenario writes characters: a run of escaped bytes that
  * is valid UTF-8 becomes the characters it encodes, other bytes become U+0080..U+00FF.
  */
+import { skipDecoration } from './scan.ts';
+
 const SIMPLE: Readonly<Record<string, string>> = {
   n: '\n',
   t: '\t',
@@ -22,13 +24,32 @@ function isHex(c: number): boolean {
   return (c >= 48 && c <= 57) || (c >= 97 && c <= 102) || (c >= 65 && c <= 70);
 }
 
+/** Length of the UTF-8 sequence that a lead byte begins; 1 for what is no lead byte. */
+function sequenceLength(lead: number): number {
+  if (lead >= 0xc2 && lead < 0xe0) return 2;
+  if (lead >= 0xe0 && lead < 0xf0) return 3;
+  return lead >= 0xf0 && lead < 0xf5 ? 4 : 1;
+}
+
 function decodeBytes(bytes: readonly number[]): string {
-  const escaped = bytes.map((b) => `%${b.toString(16).padStart(2, '0')}`).join('');
-  try {
-    return decodeURIComponent(escaped);
-  } catch {
-    return bytes.map((b) => String.fromCharCode(b)).join('');
+  let out = '';
+  for (let i = 0; i < bytes.length; ) {
+    const length = sequenceLength(bytes[i]!);
+    let character = String.fromCharCode(bytes[i]!);
+    let taken = 1;
+    if (length > 1 && i + length <= bytes.length) {
+      const sequence = bytes.slice(i, i + length);
+      try {
+        character = decodeURIComponent(sequence.map((b) => `%${b.toString(16)}`).join(''));
+        taken = length;
+      } catch {
+        // Not UTF-8: the lead byte stands for itself.
+      }
+    }
+    out += character;
+    i += taken;
   }
+  return out;
 }
 
 /** The value of a literal's inside: `text` between the quotes, from `start` to `end`. */
@@ -93,4 +114,21 @@ export function encodeString(value: string): string {
     else out += value[i];
   }
   return `${out}"`;
+}
+
+/**
+ * The path of the descriptor decoration that opens at `pos`, and the index after it. strace writes
+ * ` (deleted)` inside or, as of 6.1, `(deleted)` behind the brackets; both give the inside form.
+ */
+export function readDecoration(
+  text: string,
+  pos: number,
+  end: number,
+): { path: string; after: number } | undefined {
+  const after = skipDecoration(text, pos, end);
+  if (after < 0) return undefined;
+  const path = decodeString(text, pos + 1, after - 1);
+  const gone = '(deleted)';
+  if (after + gone.length > end || !text.startsWith(gone, after)) return { path, after };
+  return { path: `${path} ${gone}`, after: after + gone.length };
 }
