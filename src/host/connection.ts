@@ -37,26 +37,54 @@ class FrameReader {
   }
 }
 
+interface Waiting {
+  readonly handler: FrameHandler;
+  readonly limitMs: number;
+}
+
+/** One inspector: frames go out at once and wait in its pipe; answers come in the same order. */
 class Job {
   readonly #to: Writable;
-  readonly #waiting: FrameHandler[] = [];
+  readonly #waiting: Waiting[] = [];
+  readonly #onStuck: () => void;
+  #timer: NodeJS.Timeout | undefined;
+  /** The inspector of this job is gone. */
+  ended = false;
 
-  constructor(to: Writable, from: Readable) {
+  constructor(to: Writable, from: Readable, onStuck: () => void) {
     this.#to = to;
-    const reader = new FrameReader((words) => this.#waiting.shift()?.(words));
+    this.#onStuck = onStuck;
+    const reader = new FrameReader((words) => {
+      const next = this.#waiting.shift();
+      this.#watch();
+      next?.handler(words);
+    });
     from.on('data', (chunk: Buffer) => reader.push(chunk));
-    // A pipe that breaks is noticed by the end of the process.
-    from.on('error', () => {});
-    to.on('error', () => {});
+    from.on('close', () => this.abandon());
+    from.on('error', () => this.abandon());
+    to.on('error', () => this.abandon());
   }
 
-  expect(handler: FrameHandler): void {
-    this.#waiting.push(handler);
+  /** The time of an answer runs from when the one before it came. */
+  #watch(): void {
+    clearTimeout(this.#timer);
+    const head = this.#waiting[0];
+    this.#timer = head && setTimeout(this.#onStuck, head.limitMs);
   }
 
-  send(frame: Uint8Array, handler: FrameHandler): void {
-    this.#waiting.push(handler);
-    this.#to.write(frame);
+  /** The next frame that comes goes to `handler`; undefined when none comes any more. */
+  expect(limitMs: number, handler: FrameHandler): void {
+    if (this.ended) {
+      handler(undefined);
+      return;
+    }
+    this.#waiting.push({ handler, limitMs });
+    if (this.#waiting.length === 1) this.#watch();
+  }
+
+  send(frame: Uint8Array, limitMs: number, handler: FrameHandler): void {
+    this.expect(limitMs, handler);
+    if (!this.ended) this.#to.write(frame);
   }
 
   end(): void {
@@ -64,7 +92,9 @@ class Job {
   }
 
   abandon(): void {
-    for (const handler of this.#waiting.splice(0)) handler(undefined);
+    this.ended = true;
+    clearTimeout(this.#timer);
+    for (const { handler } of this.#waiting.splice(0)) handler(undefined);
   }
 
   get waiting(): number {
@@ -89,7 +119,7 @@ export class Connection {
     });
     this.jobs = Array.from({ length: jobs }, (_, i) => {
       const to = this.#process.stdio[3 + 2 * i] as Writable;
-      return new Job(to, this.#process.stdio[4 + 2 * i] as Readable);
+      return new Job(to, this.#process.stdio[4 + 2 * i] as Readable, () => this.kill());
     });
     this.#exited = new Promise((resolve) => {
       const done = () => {
@@ -110,9 +140,18 @@ export class Connection {
     return this.#errors.replace(/^faultline-executor: /gm, '').trim();
   }
 
+  get pid(): number {
+    return this.#process.pid ?? 0;
+  }
+
+  kill(): void {
+    this.#process.kill('SIGKILL');
+  }
+
+  /** Ends the executor in order; returns when its guard has put the settings back. */
   async close(limitMs: number): Promise<void> {
     for (const job of this.jobs) job.end();
-    const timer = setTimeout(() => this.#process.kill('SIGKILL'), limitMs);
+    const timer = setTimeout(() => this.kill(), limitMs);
     await this.#exited;
     clearTimeout(timer);
   }

@@ -1,12 +1,12 @@
 /** Response frames of the executor (records, see executor/inspector.h) as plain data. */
 import { assert, type U64, word } from '../base/index.ts';
+import { parseFields, parseMaps, parsePairs } from '../scenario/proc_text.ts';
 import type {
   PagesObservation,
   SignalInfo,
   StepOutcome,
   VmaObservation,
 } from '../scenario/transcript.ts';
-import { parseFields, parseMaps, parsePairs } from '../scenario/proc_text.ts';
 
 const REC = {
   begin: 1,
@@ -261,7 +261,10 @@ export function decodeFrame(words: Uint32Array): Decoded {
     const end = frame.at + 1 + Math.ceil(frame.take() / 4);
     if (type === REC.step) {
       const step = frame.take();
-      found.outcomes[step] = readStep(frame);
+      // A blocked step is reported again when it ends.
+      const blocked = found.outcomes[step]?.blocked ?? false;
+      const read = readStep(frame);
+      found.outcomes[step] = blocked ? { ...read, blocked } : read;
     } else if (type === REC.output) {
       found.outputs.set(frame.take(), frame.text());
     } else if (type === REC.task) {

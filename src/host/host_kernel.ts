@@ -2,17 +2,17 @@
  * The real kernel as a second implementation of "program → transcript". It needs root, a C compiler
  * and /proc/kpageflags; where something is missing, `open` says what.
  */
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { arch, cpus, platform, release, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { word } from '../base/index.ts';
 import type { Program } from '../scenario/index.ts';
+import { parsePairs } from '../scenario/proc_text.ts';
 import { buildExecutor, cacheDirectory } from './build.ts';
 import { Connection, type Job } from './connection.ts';
 import { BEFORE_FIRST, decodeFrame } from './decode.ts';
 import { encodeProgram, type Level, PROGRAM_LAYOUT, PROGRAM_STATS } from './encode.ts';
 import { type HostLayout, layoutOf, type OwnImage } from './layout.ts';
-import { parsePairs } from '../scenario/proc_text.ts';
 import { assemble, type HostTranscript } from './transcript.ts';
 
 export interface HostOptions {
@@ -22,6 +22,8 @@ export interface HostOptions {
   readonly stepLimitMs?: number;
   /** One run at a time on a machine: its settings are shared by all. */
   readonly lockPath?: string;
+  /** How long to wait for another run to end. */
+  readonly lockWaitMs?: number;
 }
 
 export interface ExecuteOptions {
@@ -31,6 +33,8 @@ export interface ExecuteOptions {
 }
 
 export interface HostInfo {
+  /** Process number of the executor's launcher. */
+  readonly pid: number;
   readonly release: string;
   readonly cpus: readonly number[];
   /** File systems below the scenario's paths: "ext4" or the magic number in hex. */
@@ -51,10 +55,12 @@ const FILE_SYSTEMS: Readonly<Record<string, string>> = {
 const OPEN_LIMIT_MS = 20000;
 const CLOSE_LIMIT_MS = 5000;
 const DEFAULT_STEP_LIMIT_MS = 5000;
+const DEFAULT_LOCK_WAIT_MS = 10000;
+/** What a frame may take beyond its steps' limits before the executor counts as stuck. */
+const FRAME_LIMIT_MS = 30000;
 
 export class HostKernel {
   readonly #connection: Connection;
-  readonly #scratch: string;
   readonly #options: HostOptions;
   readonly #info: HostInfo;
   readonly #own: OwnImage;
@@ -64,15 +70,8 @@ export class HostKernel {
   #alone = false;
   readonly #queue: (() => void)[] = [];
 
-  private constructor(
-    connection: Connection,
-    scratch: string,
-    options: HostOptions,
-    info: HostInfo,
-    own: OwnImage,
-  ) {
+  private constructor(connection: Connection, options: HostOptions, info: HostInfo, own: OwnImage) {
     this.#connection = connection;
-    this.#scratch = scratch;
     this.#options = options;
     this.#info = info;
     this.#own = own;
@@ -91,23 +90,22 @@ export class HostKernel {
     if ('unavailable' in built) return built;
     const chosen = options.cpus ?? [cpus().length - 1];
     const lock = options.lockPath ?? '/tmp/faultline-host.lock';
-    const scratch = await mkdtemp(join(await scratchParent(), 'host-'));
-    const args = ['serve', lock, scratch, ...chosen.map(String)];
+    const wait = options.lockWaitMs ?? DEFAULT_LOCK_WAIT_MS;
+    // Made and removed by the executor, which outlives us when we are killed.
+    const scratch = join(await scratchParent(), `host-${process.pid}-${Date.now()}`);
+    const args = ['serve', lock, String(wait), scratch, ...chosen.map(String)];
     const connection = new Connection(built.path, args, chosen.length);
-    const opened = await introduce(connection, scratch, options, chosen);
-    if ('unavailable' in opened) await rm(scratch, { recursive: true, force: true });
-    return opened;
+    return await introduce(connection, { ...options, lockWaitMs: wait }, chosen);
   }
 
   /** Used by `open` when the executor has said hello. */
   static make(
     connection: Connection,
-    scratch: string,
     options: HostOptions,
     info: HostInfo,
     own: OwnImage,
   ): HostKernel {
-    return new HostKernel(connection, scratch, options, info, own);
+    return new HostKernel(connection, options, info, own);
   }
 
   info(): HostInfo {
@@ -116,17 +114,20 @@ export class HostKernel {
 
   /** Executes a program; never throws for what the program or the kernel does. */
   async execute(program: Program, options: ExecuteOptions): Promise<HostTranscript> {
+    const stepLimitMs = this.#options.stepLimitMs ?? DEFAULT_STEP_LIMIT_MS;
     const encoded = encodeProgram(program, this.#nextId++, {
       level: options.observe,
-      limitMs: this.#options.stepLimitMs ?? DEFAULT_STEP_LIMIT_MS,
+      limitMs: stepLimitMs,
       flags: options.stats ? PROGRAM_STATS : 0,
     });
     const kernel = `host ${this.#info.release}`;
     const context = { kernel, program, encoded, own: this.#own, layout: this.#info.layout };
     if (encoded.report.errors > 0) return assemble(context, undefined, '');
-    await this.#enter(encoded.writesSettings);
+    // One executor does one program after the other anyway.
+    await this.#enter(encoded.writesSettings && this.#connection.jobs.length > 1);
     try {
-      const words = await ask(this.#freeJob(), encoded.frame.bytes());
+      const limit = stepLimitMs * (program.steps.length + 1) + FRAME_LIMIT_MS;
+      const words = await ask(this.#freeJob(), encoded.frame.bytes(), limit);
       const decoded = words === undefined ? undefined : decodeFrame(words);
       return assemble(context, decoded, this.#connection.errors);
     } finally {
@@ -136,12 +137,15 @@ export class HostKernel {
 
   async close(): Promise<void> {
     await this.#connection.close(CLOSE_LIMIT_MS);
-    await rm(this.#scratch, { recursive: true, force: true });
   }
 
   #freeJob(): Job {
     const { jobs } = this.#connection;
-    return jobs.reduce((best, job) => (job.waiting < best.waiting ? job : best));
+    const alive = jobs.filter((job) => !job.ended);
+    return alive.reduce(
+      (best, job) => (job.waiting < best.waiting ? job : best),
+      alive[0] ?? jobs[0]!,
+    );
   }
 
   async #enter(alone: boolean): Promise<void> {
@@ -169,12 +173,12 @@ async function scratchParent(): Promise<string> {
 }
 
 /** Sends a frame and waits for the answer; undefined when the executor is gone. */
-function ask(job: Job, frame: Uint8Array): Promise<Uint32Array | undefined> {
-  return new Promise((resolve) => job.send(frame, resolve));
+function ask(job: Job, frame: Uint8Array, limitMs: number): Promise<Uint32Array | undefined> {
+  return new Promise((resolve) => job.send(frame, limitMs, resolve));
 }
 
-function expectFrame(job: Job): Promise<Uint32Array | undefined> {
-  return new Promise((resolve) => job.expect(resolve));
+function nextFrame(job: Job, limitMs: number): Promise<Uint32Array | undefined> {
+  return new Promise((resolve) => job.expect(limitMs, resolve));
 }
 
 const EMPTY: Program = { file: '', dialect: 'scenario', about: '', steps: [], torn: 0 };
@@ -192,17 +196,15 @@ function probeProgram(): Program {
 
 async function introduce(
   connection: Connection,
-  scratch: string,
   options: HostOptions,
   chosen: readonly number[],
 ): Promise<HostKernel | { unavailable: string }> {
-  const timer = setTimeout(() => void connection.close(0), OPEN_LIMIT_MS);
+  const limit = OPEN_LIMIT_MS + (options.lockWaitMs ?? 0);
   const fail = async (why: string) => {
-    clearTimeout(timer);
     await connection.close(CLOSE_LIMIT_MS);
     return { unavailable: connection.errors || why };
   };
-  const ready = await Promise.all(connection.jobs.map(expectFrame));
+  const ready = await Promise.all(connection.jobs.map((job) => nextFrame(job, limit)));
   if (ready.some((words) => words === undefined)) return fail('the executor did not start');
   const facts = parsePairs(decodeFrame(ready[0]!).ready);
   const [start, end] = (facts.get('image') ?? '').split(' ');
@@ -212,9 +214,8 @@ async function introduce(
     limitMs: DEFAULT_STEP_LIMIT_MS,
     flags: PROGRAM_LAYOUT,
   });
-  const words = await ask(connection.jobs[0]!, probe.frame.bytes());
+  const words = await ask(connection.jobs[0]!, probe.frame.bytes(), OPEN_LIMIT_MS);
   if (words === undefined) return fail('the executor ended');
-  clearTimeout(timer);
   const decoded = decodeFrame(words);
   const first = decoded.outcomes[0]?.outcome.value;
   const view = decoded.observations.get(BEFORE_FIRST)?.get(0);
@@ -225,6 +226,7 @@ async function introduce(
     return FILE_SYSTEMS[magic] ?? `file system 0x${magic}`;
   };
   const info: HostInfo = {
+    pid: connection.pid,
     release: release(),
     cpus: chosen,
     workFileSystem: system('work'),
@@ -232,7 +234,7 @@ async function introduce(
     layout,
     settings: parsePairs(decoded.settingsBefore),
   };
-  return HostKernel.make(connection, scratch, options, info, own);
+  return HostKernel.make(connection, options, info, own);
 }
 
 function pageOf(hex: string | undefined): number {

@@ -1,6 +1,6 @@
+export type { ExpectResult, OperandValue } from '../scenario/expectations.ts';
 export type { Level } from './encode.ts';
 export { freshByte } from './evaluate.ts';
-export type { ExpectResult, OperandValue } from '../scenario/expectations.ts';
 export { type ExecuteOptions, type HostInfo, HostKernel, type HostOptions } from './host_kernel.ts';
 export type { HostLayout } from './layout.ts';
 export { HOST_CODES, type HostCode } from './report.ts';

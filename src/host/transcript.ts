@@ -1,12 +1,12 @@
 /** Puts a transcript together from the program, what was sent, and what came back. */
 import type { Diagnostic } from '../base/index.ts';
+import { type Answer, type ExpectResult, judge, type Seen } from '../scenario/expectations.ts';
 import type { Program } from '../scenario/index.ts';
+import { parsePairs } from '../scenario/proc_text.ts';
 import type { StepOutcome, TaskObservation, Transcript } from '../scenario/transcript.ts';
 import type { Decoded, TaskView } from './decode.ts';
 import type { Encoded } from './encode.ts';
-import { type Answer, type ExpectResult, judge, type Seen } from '../scenario/expectations.ts';
 import { type HostLayout, type OwnImage, observationOf } from './layout.ts';
-import { parsePairs } from '../scenario/proc_text.ts';
 
 export interface HostTranscript extends Transcript {
   readonly layout: HostLayout;

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #define SAVED_MAX 256
@@ -122,12 +123,16 @@ static void guard_loop(int pipe_fd) {
   begin_journal();
 }
 
-int start_guard(const char *lock_path, int *guard_pid) {
+int start_guard(const char *lock_path, int wait_ms, int *guard_pid) {
   char side_effect[160] = "/proc/sys/vm/min_free_kbytes";
   char value[64];
   lock_fd = open(lock_path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (lock_fd < 0) die("lock file %s: %s", lock_path, strerror(errno));
-  if (flock(lock_fd, LOCK_EX | LOCK_NB)) die("another run holds %s", lock_path);
+  for (int waited = 0; flock(lock_fd, LOCK_EX | LOCK_NB); waited += 20) {
+    struct timespec pause = {0, 20000000};
+    if (waited >= wait_ms) die("another run holds %s", lock_path);
+    nanosleep(&pause, NULL);
+  }
   recover();
   begin_journal();
   int ends[2];

@@ -42,6 +42,7 @@ enum {
   REC_READY,     /* text: facts about this inspector */
 };
 
+/* No flag: the step has no result, because its task has ended by it. */
 enum { STEP_VALUE = 1, STEP_ERRNO = 2, STEP_SIGNAL = 4, STEP_BLOCKED = 8, STEP_LOST = 16, STEP_FAULTS = 32 };
 enum { TASK_SAME_PAGES = 1, TASK_SAME_TEXT = 2, TASK_FULL = 4, TASK_LIKE = 8, TASK_CUT = 16 };
 
@@ -94,7 +95,7 @@ __attribute__((noreturn, format(printf, 1, 2))) void die(const char *format, ...
 /* ---- agents.c: tasks, their pipes and their requests */
 extern struct task tasks[TASKS_MAX + 1];
 #define ZYGOTE TASKS_MAX
-void start_zygote(const char *root);
+void start_zygote(void);
 int start_first_task(void);
 u8 *request_bytes(u64 *address_in_agent, int task); /* where bytes of a call's arguments go */
 int send_request(int task, struct request *request);
@@ -114,11 +115,12 @@ extern int step_limit_ms;
 /* ---- observe.c: what can be seen of the tasks */
 s64 peek(int task, u64 address); /* the byte that a load would see, without a fault; or -errno */
 void observe(u32 step, int level);
-void observe_start(const char *proc);
+void observe_start(void);
 void forget_observation(int task);
 
 /* ---- settings.c: files below /sys and /proc, and their guard */
-void settings_start(int guard_fd, const char *proc);
+void settings_start(int guard_fd); /* before enter_room */
+void watch_settings(void);         /* after it */
 int write_setting(u32 step, const char *path, const u8 *value, u32 size);
 int cat_file(u32 step, const char *path);
 void report_settings(int after);
@@ -128,13 +130,12 @@ void put_stats(u32 step);
 /* ---- rooms.c: namespaces, scratch directory, cleaning */
 void enter_room(const char *root);
 void clean_room(u32 program_flags);
-extern char room_proc[512];
-extern char room_root[512];
+void remove_room(const char *path); /* from outside, when everyone has left */
 
 /* ---- program.c */
 void run_program(struct reader *r);
 
 /* ---- guard.c: the process that puts settings back whatever happens */
-int start_guard(const char *lock_path, int *pid); /* the pipe to tell it what was changed */
+int start_guard(const char *lock_path, int wait_ms, int *pid); /* the pipe to tell it what was changed */
 
 #endif

@@ -1,8 +1,9 @@
 /*
  * faultline-executor: one launcher, one guard of the settings, one inspector a CPU.
  *
- *   executor serve LOCK SCRATCH CPU...   inspector i reads programs from descriptor 3 + 2i and
- *                                        answers to 4 + 2i; CPU -1 is not pinned
+ *   executor serve LOCK WAIT_MS SCRATCH CPU...
+ *
+ * Inspector i reads programs from descriptor 3 + 2i and answers to 4 + 2i; CPU -1 is not pinned.
  *
  * The launcher ends when its inspectors have; they end at the end of their input. An inspector is
  * the first process of its own process namespace: when it dies, the kernel kills what is in it.
@@ -33,11 +34,8 @@ static void pin(int cpu) {
 static void say_ready(void) {
   char text[512];
   struct statfs work, shm;
-  char path[600];
-  snprintf(path, sizeof path, "%s/work", room_root);
-  if (statfs(path, &work)) memset(&work, 0, sizeof work);
-  snprintf(path, sizeof path, "%s/dev/shm", room_root);
-  if (statfs(path, &shm)) memset(&shm, 0, sizeof shm);
+  if (statfs("/work", &work)) memset(&work, 0, sizeof work);
+  if (statfs("/dev/shm", &shm)) memset(&shm, 0, sizeof shm);
   int size = snprintf(text, sizeof text, "pid %d\nwork %lx\nshm %lx\nimage %lx %lx\n", getpid(),
                       (u64)work.f_type, (u64)shm.f_type, IMAGE_START, IMAGE_END);
   record_begin(REC_READY);
@@ -54,11 +52,14 @@ static void inspect(int guard, const char *scratch, int job, int cpu) {
   signal(SIGINT, SIG_IGN); /* The end of the input ends us; a Ctrl-C goes to everyone. */
   pin(cpu);
   snprintf(root, sizeof root, "%s/room-%d", scratch, job);
+  settings_start(guard);
   enter_room(root);
-  observe_start(room_proc);
-  settings_start(guard, room_proc);
-  start_zygote(root);
+  watch_settings();
+  observe_start();
+  start_zygote();
   say_ready();
+  /* Whatever ends us but SIGKILL: a program's settings do not outlive it. */
+  atexit(undo_settings);
   struct reader r;
   while (read_frame(&r)) {
     u32 kind = take(&r);
@@ -95,23 +96,24 @@ static int start_inspector(int guard, const char *scratch, int job, int cpu) {
 }
 
 int main(int argc, char **argv) {
-  if (argc < 5 || strcmp(argv[1], "serve")) {
-    fprintf(stderr, "usage: executor serve LOCK SCRATCH CPU...\n");
+  if (argc < 6 || strcmp(argv[1], "serve")) {
+    fprintf(stderr, "usage: executor serve LOCK WAIT_MS SCRATCH CPU...\n");
     return 2;
   }
-  int jobs = argc - 4;
+  const char *scratch = argv[4];
+  int jobs = argc - 5;
   umask(0);
-  if (mkdir(argv[3], 0755) && errno != EEXIST) die("%s: %s", argv[3], strerror(errno));
-  signal(SIGINT, SIG_IGN);
+    signal(SIGINT, SIG_IGN);
   int guard_pid;
-  int guard = start_guard(argv[2], &guard_pid);
+  int guard = start_guard(argv[2], atoi(argv[3]), &guard_pid);
+  if (mkdir(scratch, 0755) && errno != EEXIST) die("%s: %s", scratch, strerror(errno));
   /* Out of the way of the jobs' descriptors, which may not all be open. */
   int moved = fcntl(guard, F_DUPFD_CLOEXEC, 32);
   if (moved < 0) die("descriptors: %s", strerror(errno));
   close(guard);
   int pids[16];
   if (jobs > 14) jobs = 14;
-  for (int i = 0; i < jobs; i++) pids[i] = start_inspector(moved, argv[3], i, atoi(argv[4 + i]));
+  for (int i = 0; i < jobs; i++) pids[i] = start_inspector(moved, scratch, i, atoi(argv[5 + i]));
   close(moved);
   for (int i = 0; i < jobs; i++) {
     close(3 + 2 * i);
@@ -123,6 +125,7 @@ int main(int argc, char **argv) {
     while (waitpid(pids[i], &status, 0) < 0 && errno == EINTR) continue;
     if (!WIFEXITED(status) || WEXITSTATUS(status)) worst = 1;
   }
+  remove_room(scratch);
   /* The guard sees the last of us gone and puts the settings back. */
   while (waitpid(guard_pid, NULL, 0) < 0 && errno == EINTR) continue;
   return worst;

@@ -64,12 +64,9 @@ enum { SCAN_PRESENT = 1 << 3, SCAN_SWAPPED = 1 << 4, SCAN_HUGE = 1 << 6 };
 static int kpageflags = -1, kpagecount = -1;
 static int has_scan = 1;
 
-void observe_start(const char *proc) {
-  char path[600];
-  snprintf(path, sizeof path, "%s/kpageflags", proc);
-  kpageflags = open(path, O_RDONLY | O_CLOEXEC);
-  snprintf(path, sizeof path, "%s/kpagecount", proc);
-  kpagecount = open(path, O_RDONLY | O_CLOEXEC);
+void observe_start(void) {
+  kpageflags = open("/proc/kpageflags", O_RDONLY | O_CLOEXEC);
+  kpagecount = open("/proc/kpagecount", O_RDONLY | O_CLOEXEC);
   if (kpageflags < 0 || kpagecount < 0) die("/proc/kpageflags, /proc/kpagecount: %s", strerror(errno));
 }
 
@@ -210,7 +207,6 @@ static void put_region(int pagemap, u64 start, u64 end, int huge) {
   }
 }
 
-/* The agent's image is the executor's own affair and is left out. */
 static void put_foreign(int pagemap, u64 start, u64 end, int huge) {
   if (end <= IMAGE_START || start >= IMAGE_END) {
     put_region(pagemap, start, end, huge);
@@ -254,11 +250,10 @@ static void scan_by_maps(struct task *t) {
   text_size = from;
 }
 
-static void scan(struct task *t) {
+static void scan_range(struct task *t, u64 from, u64 to) {
   static struct page_region regions[1024];
-  u64 from = 0;
-  while (has_scan && from < USER_END) {
-    struct pm_scan_arg arg = {.size = sizeof arg, .start = from, .end = USER_END, .vec = (u64)regions,
+  while (has_scan && from < to) {
+    struct pm_scan_arg arg = {.size = sizeof arg, .start = from, .end = to, .vec = (u64)regions,
                               .vec_len = 1024, .anyof = SCAN_PRESENT | SCAN_SWAPPED,
                               .returned = SCAN_HUGE};
     long n = ioctl(t->pagemap, PAGEMAP_SCAN, &arg);
@@ -267,9 +262,15 @@ static void scan(struct task *t) {
       break;
     }
     for (long i = 0; i < n; i++)
-      put_foreign(t->pagemap, regions[i].start, regions[i].end, (regions[i].categories & SCAN_HUGE) != 0);
+      put_region(t->pagemap, regions[i].start, regions[i].end, (regions[i].categories & SCAN_HUGE) != 0);
     from = arg.walk_end;
   }
+}
+
+/* The agent's image is the executor's own affair and is left out. */
+static void scan(struct task *t) {
+  scan_range(t, 0, IMAGE_START);
+  scan_range(t, IMAGE_END, USER_END);
   if (!has_scan) scan_by_maps(t);
 }
 
@@ -279,8 +280,8 @@ void forget_observation(int task) {
 }
 
 static int open_of(int pid, const char *name) {
-  char path[600];
-  snprintf(path, sizeof path, "%s/%d/%s", room_proc, pid, name);
+  char path[64];
+  snprintf(path, sizeof path, "/proc/%d/%s", pid, name);
   return open(path, O_RDONLY | O_CLOEXEC);
 }
 
@@ -353,7 +354,7 @@ static void observe_memory(u32 step, int task, int level) {
 s64 peek(int task, u64 address) {
   struct task *t = &tasks[tasks[task].memory];
   u64 entry = 0, start, end, offset, inode = 0;
-  char perms[8] = "", path[700];
+  char perms[8] = "", path[100];
   u8 byte = 0;
   text_size = 0;
   add_file(t->maps);
@@ -368,8 +369,8 @@ s64 peek(int task, u64 address) {
   if (!found || perms[0] != 'r') return -EFAULT;
   if (pread(t->pagemap, &entry, 8, (off_t)(address / PAGE * 8)) != 8) return -EFAULT;
   if (entry == 0 && inode == 0 && perms[3] == 'p') return 0;
-  if (entry != 0) snprintf(path, sizeof path, "%s/%d/mem", room_proc, t->pid);
-  else snprintf(path, sizeof path, "%s/%d/map_files/%lx-%lx", room_proc, t->pid, start, end);
+  if (entry != 0) snprintf(path, sizeof path, "/proc/%d/mem", t->pid);
+  else snprintf(path, sizeof path, "/proc/%d/map_files/%lx-%lx", t->pid, start, end);
   int fd = open(path, O_RDONLY | O_CLOEXEC);
   if (fd < 0) return -errno;
   ssize_t n = pread(fd, &byte, 1, (off_t)(entry != 0 ? address : offset + (address - start)));

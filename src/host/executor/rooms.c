@@ -14,38 +14,28 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-char room_root[512];
-char room_proc[512];
-
-static void in_room(char *into, size_t size, const char *path) { snprintf(into, size, "%s%s", room_root, path); }
-
 static void make_directory(const char *path, mode_t mode) {
-  char full[600];
-  in_room(full, sizeof full, path);
-  if (mkdir(full, mode) && errno != EEXIST) die("%s: %s", full, strerror(errno));
-  chmod(full, mode);
+  if (mkdir(path, mode) && errno != EEXIST) die("%s: %s", path, strerror(errno));
+  chmod(path, mode);
 }
 
-static void mount_there(const char *type, const char *path, unsigned long flags) {
-  char full[600];
-  in_room(full, sizeof full, path);
-  if (mount(type, full, type, flags, NULL)) die("mounting %s: %s", type, strerror(errno));
+static void make_device(const char *path, unsigned minor) {
+  if (mknod(path, S_IFCHR | 0666, 1 << 8 | minor) && errno != EEXIST) die("%s: %s", path, strerror(errno));
 }
 
 void enter_room(const char *root) {
-  snprintf(room_root, sizeof room_root, "%s", root);
-  snprintf(room_proc, sizeof room_proc, "%.500s/proc", root);
+  static const char *dirs[] = {"/work", "/tmp", "/dev", "/dev/shm", "/mnt", "/home", "/root", "/var", "/var/tmp"};
   if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL)) die("private mounts: %s", strerror(errno));
-  static const char *dirs[] = {"", "/work", "/tmp", "/dev", "/dev/shm", "/mnt", "/home", "/root", "/var", "/var/tmp"};
+  make_directory(root, 0777);
+  /* A mount point of its own, so that the room's mounts can be told from the machine's. */
+  if (mount(root, root, NULL, MS_BIND, NULL)) die("%s: %s", root, strerror(errno));
+  if (chroot(root) || chdir("/")) die("%s: %s", root, strerror(errno));
   for (u32 i = 0; i < sizeof dirs / sizeof *dirs; i++) make_directory(dirs[i], 0777);
   make_directory("/proc", 0755);
-  mount_there("tmpfs", "/dev/shm", MS_NOSUID | MS_NODEV);
-  mount_there("proc", "/proc", 0);
-  char full[600];
-  in_room(full, sizeof full, "/dev/zero");
-  if (mknod(full, S_IFCHR | 0666, 1 << 8 | 5) && errno != EEXIST) die("%s: %s", full, strerror(errno));
-  in_room(full, sizeof full, "/dev/null");
-  if (mknod(full, S_IFCHR | 0666, 1 << 8 | 3) && errno != EEXIST) die("%s: %s", full, strerror(errno));
+  if (mount("tmpfs", "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV, NULL)) die("tmpfs: %s", strerror(errno));
+  if (mount("proc", "/proc", "proc", 0, NULL)) die("proc: %s", strerror(errno));
+  make_device("/dev/zero", 5);
+  make_device("/dev/null", 3);
 }
 
 /* Removes what is in a directory; keeps the directory. */
@@ -66,26 +56,25 @@ static void empty_directory(int parent, const char *name) {
   closedir(dir);
 }
 
+void remove_room(const char *path) {
+  empty_directory(AT_FDCWD, path);
+  rmdir(path);
+}
+
 static void undo_mounts(void) {
   /* Later mounts come later in the file; start again after each one that is taken away. */
   for (int tries = 0; tries < 64; tries++) {
-    char line[1024], last[600] = "";
-    char path[600];
-    snprintf(path, sizeof path, "%s/self/mountinfo", room_proc);
-    FILE *file = fopen(path, "re");
+    char line[1024], where[600], last[600] = "";
+    FILE *file = fopen("/proc/self/mountinfo", "re");
     if (!file) return;
     while (fgets(line, sizeof line, file)) {
-      char where[600];
       if (sscanf(line, "%*s %*s %*s %*s %599s", where) != 1) continue;
-      size_t length = strlen(room_root);
-      if (strncmp(where, room_root, length) || where[length] != '/') continue;
-      if (!strcmp(where + length, "/proc") || !strcmp(where + length, "/dev/shm")) continue;
-      snprintf(last, sizeof last, "%s", where);
+      if (strcmp(where, "/") && strcmp(where, "/proc") && strcmp(where, "/dev/shm")) strcpy(last, where);
     }
     fclose(file);
     if (!last[0]) return;
     if (umount2(last, MNT_DETACH)) {
-      note(0, NOTE_LEFT, errno, "%s stays mounted: %s", last + strlen(room_root), strerror(errno));
+      note(0, NOTE_LEFT, errno, "%s stays mounted: %s", last, strerror(errno));
       return;
     }
   }
@@ -105,7 +94,7 @@ void clean_room(u32 flags) {
   if (flags & PROGRAM_MOUNTS) undo_mounts();
   if (flags & (PROGRAM_FILES | PROGRAM_MOUNTS)) {
     static const char *dirs[] = {"work", "tmp", "dev/shm", "mnt", "home", "root", "var/tmp"};
-    int root = open(room_root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int root = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     for (u32 i = 0; i < sizeof dirs / sizeof *dirs; i++) empty_directory(root, dirs[i]);
     close(root);
   }

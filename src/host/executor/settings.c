@@ -21,11 +21,23 @@ static struct {
 } watched[WATCHED_MAX];
 static u32 watched_count;
 static int guard = -1;
-static char proc_path[512];
+static int sys_directory = -1;
+
+/*
+ * We live in the room, whose /proc is that of our namespaces; it has no /sys, so that no program
+ * can write to it past the guard. Ours was opened before we moved in.
+ */
+static int open_file(const char *path, int flags) {
+  char work[1100];
+  if (!strncmp(path, "/sys/", 5)) return openat(sys_directory, path + 5, flags | O_CLOEXEC);
+  if (path[0] == '/') return open(path, flags | O_CLOEXEC);
+  snprintf(work, sizeof work, "/work/%s", path);
+  return open(work, flags | O_CLOEXEC);
+}
 
 static void watch(const char *path) {
   if (watched_count == WATCHED_MAX) return;
-  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  int fd = open_file(path, O_RDONLY);
   if (fd < 0) return;
   snprintf(watched[watched_count].path, sizeof watched[0].path, "%s", path);
   watched[watched_count++].fd = fd;
@@ -33,7 +45,13 @@ static void watch(const char *path) {
 
 static int by_number(const void *a, const void *b) { return *(const int *)a - *(const int *)b; }
 
-void settings_start(int guard_fd, const char *proc) {
+void settings_start(int guard_fd) {
+  guard = guard_fd;
+  sys_directory = open("/sys", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (sys_directory < 0) die("/sys: %s", strerror(errno));
+}
+
+void watch_settings(void) {
   static const char *fixed[] = {
       THP "/enabled", THP "/defrag", THP "/shmem_enabled", THP "/use_zero_page",
       THP "/shrink_underused", THP "/khugepaged/defrag", THP "/khugepaged/max_ptes_none",
@@ -41,11 +59,10 @@ void settings_start(int guard_fd, const char *proc) {
       "/proc/sys/vm/overcommit_memory", "/proc/sys/vm/mmap_min_addr", "/proc/sys/vm/nr_hugepages",
       "/proc/sys/vm/legacy_va_layout", "/sys/kernel/debug/fault_around_bytes",
       "/sys/kernel/mm/ksm/run"};
-  guard = guard_fd;
-  snprintf(proc_path, sizeof proc_path, "%s", proc);
   for (u32 i = 0; i < sizeof fixed / sizeof *fixed; i++) watch(fixed[i]);
   int sizes[32], count = 0;
-  DIR *dir = opendir(THP);
+  int thp = open_file(THP, O_RDONLY | O_DIRECTORY);
+  DIR *dir = thp < 0 ? NULL : fdopendir(thp);
   for (struct dirent *entry; dir && (entry = readdir(dir)) && count < 32;)
     if (sscanf(entry->d_name, "hugepages-%dkB", &sizes[count]) == 1) count++;
   if (dir) closedir(dir);
@@ -89,14 +106,6 @@ void report_settings(int after) {
   record_end();
 }
 
-/* Where a path lies for us: /proc is that of our namespace, other files are the room's. */
-static void real_path(const char *path, char *into, size_t size) {
-  if (!strncmp(path, "/proc/", 6)) snprintf(into, size, "%s%s", proc_path, path + 5);
-  else if (!strncmp(path, "/sys/", 5)) snprintf(into, size, "%s", path);
-  else if (path[0] == '/') snprintf(into, size, "%s%s", room_root, path);
-  else snprintf(into, size, "%s/work/%s", room_root, path);
-}
-
 /* What may be written: settings that the guard can put back, and files of the tasks. */
 static int is_writable_setting(const char *path) {
   static const char *trees[] = {THP "/", "/sys/kernel/mm/ksm/", "/sys/kernel/mm/lru_gen/",
@@ -108,7 +117,7 @@ static int is_writable_setting(const char *path) {
 }
 
 static int write_file(const char *path, const void *value, u32 size) {
-  int fd = open(path, O_WRONLY | O_CLOEXEC);
+  int fd = open_file(path, O_WRONLY);
   if (fd < 0) return -errno;
   ssize_t n = write(fd, value, size);
   int error = n < 0 ? -errno : 0;
@@ -127,7 +136,7 @@ static void save_setting(u32 step, const char *path) {
   char message[1024], value[512];
   for (int i = 0; i < undo_count; i++)
     if (!strcmp(undo[i].path, path)) return;
-  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  int fd = open_file(path, O_RDONLY);
   if (fd < 0) return;
   ssize_t n = read(fd, value, sizeof value - 1);
   close(fd);
@@ -155,15 +164,13 @@ void undo_settings(void) {
 }
 
 int write_setting(u32 step, const char *path, const u8 *value, u32 size) {
-  char real[1024];
   int setting = is_writable_setting(path);
-  real_path(path, real, sizeof real);
   if (!setting && (!strncmp(path, "/sys/", 5) || !strncmp(path, "/proc/sys", 9))) {
     note(step, NOTE_REFUSED, EPERM, "%s is not a setting that the executor writes", path);
     return -EPERM;
   }
   if (setting) save_setting(step, path);
-  int error = write_file(setting ? path : real, value, size);
+  int error = write_file(path, value, size);
   if (error == -EPERM || error == -EACCES || error == -ENOENT || error == -EROFS)
     note(step, NOTE_REFUSED, -error, "%s cannot be written: %s", path, strerror(-error));
   return error;
@@ -171,9 +178,7 @@ int write_setting(u32 step, const char *path, const u8 *value, u32 size) {
 
 int cat_file(u32 step, const char *path) {
   static char text[1 << 20];
-  char real[1024];
-  real_path(path, real, sizeof real);
-  int fd = open(real, O_RDONLY | O_CLOEXEC);
+  int fd = open_file(path, O_RDONLY);
   if (fd < 0) {
     int error = errno;
     if (error == EPERM || error == EACCES)
@@ -208,7 +213,8 @@ void put_stats(u32 step) {
       if (!end || strncmp(watched[i].path, THP "/hugepages-", sizeof THP "/hugepages-" - 1)) continue;
       char path[160];
       snprintf(path, sizeof path, "%.*s/stats", (int)(end - watched[i].path), watched[i].path);
-      DIR *dir = opendir(path);
+      int stats = open_file(path, O_RDONLY | O_DIRECTORY);
+      DIR *dir = stats < 0 ? NULL : fdopendir(stats);
       for (struct dirent *entry; dir && (entry = readdir(dir)) && count < 600;) {
         if (entry->d_name[0] == '.') continue;
         snprintf(names[count], sizeof names[0], "%.80s/%.28s", path + strlen(THP) + 1, entry->d_name);
