@@ -21,6 +21,8 @@ import { isWordStart, scanItem, skipSpaces, skipWord, trimEnd } from './scan.ts'
 import { clip } from './suggest.ts';
 
 const UNFINISHED = '<unfinished ...>';
+/** How strace ends the execve of a thread that goes on under its leader's number. */
+const PID_CHANGED = /<pid changed to \d+ \.\.\.>$/;
 const EXPECTATION = /^expect\s.*(?:[=!]=|[<>]|\bis\b|mapped)/;
 /** Calls whose result is an address: never 0, so a cut result cannot look complete. */
 const ADDRESS_CALLS = new Set(['mmap', 'mremap', 'brk', 'shmat']);
@@ -72,7 +74,7 @@ export class LogReader {
       const head = this.#head;
       const c = text.charCodeAt(skipSpaces(text, start, end));
       // The rest of the broken line begins where no line of its own can.
-      if (end > start && (c === 44 || c === 41 || c === 60)) {
+      if (end > start && (c === 44 || c === 41 || c === 60 || c === 61)) {
         this.#broken(head + text.slice(start, end));
         return;
       }
@@ -187,8 +189,17 @@ export class LogReader {
     }
     if (text.charCodeAt(end - 1) === 62 && text.endsWith(UNFINISHED, end)) {
       this.#own('');
-      this.#begin(text, pos, nameEnd, end);
+      this.#begin(text, pos, nameEnd, end - UNFINISHED.length);
       return;
+    }
+    if (text.charCodeAt(end - 1) === 62 && text.endsWith(' ...>', end)) {
+      const tail = Math.max(nameEnd, end - 40);
+      const changed = PID_CHANGED.exec(text.slice(tail, end));
+      if (changed !== null) {
+        this.#own('');
+        this.#begin(text, pos, nameEnd, tail + changed.index);
+        return;
+      }
     }
     const broken = this.#brokenAt(text, nameEnd, end);
     if (broken > 0) {
@@ -247,12 +258,12 @@ export class LogReader {
     return true;
   }
 
+  /** The beginning of a call, whose text ends at `end`. */
   #begin(text: string, pos: number, nameEnd: number, end: number): void {
     const pid = this.#pid;
     const { time } = this.prefix;
     this.#abandon(pid);
-    const head = trimEnd(text, pos, end - UNFINISHED.length);
-    // `wait4(17061,  <unfinished` must stay apart from what follows; `vfork( <` must not.
+    const head = trimEnd(text, pos, end);
     const at = { line: this.#line, column: this.#column(pos) };
     const begun: Pending = {
       name: text.slice(pos, nameEnd),

@@ -301,7 +301,7 @@ describe('calls in two halves', () => {
   test('execve by another thread ends under the number of the leader', () => {
     const found = stepsOf(
       `1 pause( <unfinished ...>
-2 execve("/bin/true", ["true"], 0x7f /* 3 vars */ <unfinished ...>
+2 execve("/bin/true", ["true"], 0x7f /* 3 vars */ <pid changed to 1 ...>
 1 <... pause resumed>) = ?
 1 +++ superseded by execve in pid 2 +++
 1 <... execve resumed>) = 0
@@ -411,6 +411,20 @@ munmap(0, 1) = 0
       '8 12:munma',
       '9 12:+++ e',
     ]);
+  });
+  test('a clone3 that is broken by a message', () => {
+    const found = stepsOf(
+      `execve("./a", ["./a"], 0x7f) = 0
+clone3({flags=CLONE_VM, child_tid=0x7f}strace: Process 12 attached
+ => {parent_tid=[12]}, 88) = 12
+[pid 12] brk(NULL) = 0x1000
+`,
+      'x.log',
+      ['LOG004'],
+    );
+    expect(found.map((s) => s.task)).toEqual(['', '', '12']);
+    expect(argsOf(found[1])).toEqual(['{flags=CLONE_VM child_tid=0x7f}', '88']);
+    expect(found[1]?.expected).toMatchObject({ kind: 'value', text: '12' });
   });
   test('also where the child is seen before its parent goes on', () => {
     expect(
