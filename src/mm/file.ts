@@ -13,6 +13,7 @@ import {
   type TaskRow,
 } from '../base/index.ts';
 import {
+  CAP_DAC_OVERRIDE,
   FMODE_LSEEK,
   FMODE_PREAD,
   FMODE_PWRITE,
@@ -24,7 +25,7 @@ import {
 } from './fs_types.ts';
 import { internName, type Machine } from './mm_types.ts';
 import { evictInode } from './truncate.ts';
-import { vmEnoughMemory, vmUnacctMemory } from './util.ts';
+import { capable, vmEnoughMemory, vmUnacctMemory } from './util.ts';
 
 /** Inode numbers of objects without a name: any that differ. */
 const FIRST_INO = 1024;
@@ -108,4 +109,10 @@ export function shmemFileSetup(
   cols.name[inode] = id;
   const mode = FMODE_READ | FMODE_WRITE | FMODE_LSEEK | FMODE_PREAD | FMODE_PWRITE;
   return newFile(m, inode, mode, O_RDWR, id);
+}
+
+/** inode_owner_or_capable(), or file_permission(MAY_WRITE): the owner, or who could open it so. */
+export function mayWriteFile(m: Machine, task: TaskRow, inode: InodeRow): boolean {
+  if (m.inode.uid[inode] === m.task.euid[task] || capable(m, task, CAP_DAC_OVERRIDE)) return true;
+  return (m.inode.mode[inode]! & 0o002) !== 0;
 }
