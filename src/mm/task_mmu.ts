@@ -12,7 +12,7 @@ import {
   type VmaRow,
 } from '../base/index.ts';
 import { folioRefcount, headOf, pageMapcount } from './folio.ts';
-import { TVA_SMAPS, thpVmaAllowableOrders } from './huge_memory.ts';
+import { anonSysfsOrders, thpVmaSuitable, vmaThpDisabled } from './huge_memory.ts';
 import type { Machine } from './mm_types.ts';
 import { PG_ANON, PG_DIRTY, PG_REFERENCED, PG_SWAPBACKED } from './page_flags.ts';
 import { isHugePmd, pmdSlot } from './pgalloc.ts';

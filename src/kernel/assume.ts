@@ -1,0 +1,60 @@
+/**
+ * What a log tells and the model cannot derive: descriptors at given numbers, files of unknown size.
+ */
+import type { FileRow, TaskRow } from '../base/index.ts';
+import {
+  FS_DISK,
+  FS_NO_MMAP,
+  FS_SHMEM,
+  O_CLOEXEC,
+  O_CREAT,
+  O_LARGEFILE,
+  O_TRUNC,
+} from '../mm/fs_types.ts';
+import { fileOf, installAt } from './fd_table.ts';
+import { describe, ensureInode, kindOf, plainInode } from './namespace.ts';
+import type { KernelState } from './state.ts';
+
+export interface AssumedFile {
+  /** FS_*; by default what the path tells. */
+  readonly kind?: number;
+  /** Bytes; unknown by default. */
+  readonly size?: number;
+  readonly cloexec?: boolean;
+}
+
+/** strace -y names what has no path as "pipe:[123]", "anon_inode:[eventfd]", "socket:[7]". */
+function kindByName(k: KernelState, path: string): number {
+  if (!path.startsWith('/')) return FS_NO_MMAP;
+  if (path.startsWith('/memfd:') || path.startsWith('/SYSV')) return FS_SHMEM;
+  if (k.directories.has(path)) return FS_NO_MMAP;
+  return kindOf(k, path.replace(/ ?\(deleted\)$/, ''));
+}
+
+/** Installs descriptor `fd` as open on `path`, whatever was there. */
+export function assumeOpen(
+  k: KernelState,
+  t: TaskRow,
+  fd: number,
+  path: string,
+  flags: number,
+  assumed: AssumedFile,
+): FileRow {
+  const kind = assumed.kind ?? kindByName(k, path);
+  const fresh = (flags & O_TRUNC) !== 0 || ((flags & O_CREAT) !== 0 && kind === FS_SHMEM);
+  const size = assumed.size ?? (fresh && !k.names.has(path) ? 0 : undefined);
+  const inode =
+    kind === FS_NO_MMAP ? plainInode(k, path, false) : ensureInode(k, t, path, kind, size);
+  if ((flags & O_TRUNC) !== 0 && kind !== FS_NO_MMAP) k.m.inode.size[inode] = 0;
+  const file = describe(k, inode, path, flags | O_LARGEFILE);
+  installAt(k, t, fd, file, assumed.cloexec ?? (flags & O_CLOEXEC) !== 0);
+  return file;
+}
+
+/** The description of `fd`; where a log uses one that was inherited, a file of unknown size. */
+export function fileForMap(k: KernelState, t: TaskRow, fd: number): FileRow {
+  const file = fileOf(k, t, fd);
+  if (file !== 0 || k.observed === undefined || k.observed.errno !== undefined || fd < 0)
+    return file;
+  return assumeOpen(k, t, fd, `/inherited/${k.m.task.tgid[t]}/${fd}`, 2, { kind: FS_DISK });
+}

@@ -1,0 +1,140 @@
+/**
+ * The calls on address spaces: arguments unpacked here, everything else in the room `mm`. A page
+ * number that comes back becomes an address.
+ */
+import {
+  EBADF,
+  EFAULT,
+  EINVAL,
+  ENOSPC,
+  ESRCH,
+  type TaskRow,
+  type U64,
+  word,
+} from '../base/index.ts';
+import { sysBrk } from '../mm/brk.ts';
+import { sysMadvise, sysProcessMadvise } from '../mm/madvise.ts';
+import { sysMincore } from '../mm/mincore.ts';
+import { sysMlock, sysMlock2, sysMlockall, sysMunlock, sysMunlockall } from '../mm/mlock.ts';
+import { MAP_ANONYMOUS, pagesCeil } from '../mm/mman.ts';
+import { sysMmap } from '../mm/mmap.ts';
+import { sysMprotect } from '../mm/mprotect.ts';
+import { sysMremap } from '../mm/mremap.ts';
+import { sysMseal } from '../mm/mseal.ts';
+import { sysMsync } from '../mm/msync.ts';
+import { sysMunmap } from '../mm/munmap.ts';
+import { sysRemapFilePages } from '../mm/remap_file_pages.ts';
+import { fileForMap } from './assume.ts';
+import { rawFile } from './fd_table.ts';
+import type { CallTable, KernelState } from './state.ts';
+import { touchRange } from './user_copy.ts';
+import { type Args, field, isInt, isStruct, type Outcome, type Value } from './values.ts';
+
+/** A page number or -errno as the call's value. */
+function address(vpn: number): Outcome {
+  return vpn < 0 ? vpn : { value: word.fromPage(vpn) };
+}
+
+function mmap(k: KernelState, t: TaskRow, a: Args): Outcome {
+  const anonymous = (a.u64(3).lo & MAP_ANONYMOUS) !== 0;
+  const fd = a.has(4) ? a.int(4) : -1;
+  const file = anonymous ? 0 : fileForMap(k, t, fd);
+  return address(
+    sysMmap(k.m, t, {
+      addr: a.u64(0),
+      len: a.u64(1),
+      prot: a.u64(2),
+      flags: a.u64(3),
+      file: !anonymous && file === 0 ? -EBADF : file,
+      offset: a.u64(5),
+    }),
+  );
+}
+
+function mincore(k: KernelState, t: TaskRow, a: Args): Outcome {
+  const vec = a.values[2];
+  const valid = !isInt(vec) || vec.hi < TASK_HI;
+  const done = sysMincore(k.m, t, a.u64(0), a.u64(1), null, valid);
+  const pages = pagesCeil(a.u64(1));
+  if (done !== 0 || !isInt(vec) || pages === 0 || k.observed !== undefined) return done;
+  return touchRange(k.m, t, vec, pages, true) < pages ? -EFAULT : 0;
+}
+
+/** High word of TASK_SIZE: what lies above is no user memory (access_ok). */
+const TASK_HI = 0x8000;
+
+/** Ranges of an iovec array: `[{iov_base=…, iov_len=…}, …]`. */
+function iovec(value: Value | undefined): { addr: U64; len: U64 }[] | undefined {
+  if (!Array.isArray(value)) return undefined;
+  const out: { addr: U64; len: U64 }[] = [];
+  for (const item of value as readonly Value[]) {
+    if (!isStruct(item)) return undefined;
+    const addr = field(item, 'iov_base', '0');
+    const len = field(item, 'iov_len', '1');
+    if (addr === undefined || len === undefined) return undefined;
+    out.push({ addr, len });
+  }
+  return out;
+}
+
+function processMadvise(k: KernelState, t: TaskRow, a: Args): Outcome {
+  const ranges = iovec(a.values[1]);
+  if (ranges === undefined) return { unmodelled: 'process_madvise with an iovec in memory' };
+  if (ranges.length !== a.num(2)) return { unmodelled: 'process_madvise with part of its iovec' };
+  const fd = a.int(0);
+  let target = t;
+  if (fd !== PIDFD_SELF && fd !== PIDFD_SELF_THREAD) {
+    const special = k.special.get(rawFile(k, t, fd));
+    if (special?.kind !== 'pidfd') return -EBADF;
+    target = k.byPid.get(special.pid) ?? 0;
+    if (target === 0 || k.m.task.mm[target] === 0) return -ESRCH;
+  }
+  return sysProcessMadvise(k.m, t, k.m.task.mm[target]!, ranges, a.int(3), a.int(4));
+}
+
+const PIDFD_SELF = -10000;
+const PIDFD_SELF_THREAD = -10001;
+
+/** Protection keys of a processor that has them are not modelled; one without refuses. */
+function pkeyAlloc(k: KernelState, _t: TaskRow, a: Args): Outcome {
+  if (k.config.pkeys) return { unmodelled: 'protection keys' };
+  if (a.u64(0).lo !== 0 || (a.u64(1).lo & ~3) !== 0) return -EINVAL;
+  return -ENOSPC;
+}
+
+export const MEMORY_CALLS: CallTable = {
+  mmap: ['uuuu|uu', mmap],
+  munmap: ['uu', (k, t, a) => sysMunmap(k.m, t, a.u64(0), a.u64(1))],
+  mremap: [
+    'uuu|uu',
+    (k, t, a) =>
+      address(
+        sysMremap(k.m, t, {
+          addr: a.u64(0),
+          oldLen: a.u64(1),
+          newLen: a.u64(2),
+          flags: a.u64(3),
+          newAddr: a.u64(4),
+        }),
+      ),
+  ],
+  mprotect: ['uuu', (k, t, a) => sysMprotect(k.m, t, a.u64(0), a.u64(1), a.u64(2), -1)],
+  pkey_mprotect: ['uuuu', (k, t, a) => sysMprotect(k.m, t, a.u64(0), a.u64(1), a.u64(2), a.int(3))],
+  pkey_alloc: ['|uu', pkeyAlloc],
+  pkey_free: ['u', (k) => (k.config.pkeys ? { unmodelled: 'protection keys' } : -EINVAL)],
+  madvise: ['uuu', (k, t, a) => sysMadvise(k.m, t, a.u64(0), a.u64(1), a.int(2))],
+  process_madvise: ['uauu|u', processMadvise],
+  brk: ['u', (k, t, a) => sysBrk(k.m, t, a.u64(0))],
+  mlock: ['uu', (k, t, a) => sysMlock(k.m, t, a.u64(0), a.u64(1))],
+  mlock2: ['uuu', (k, t, a) => sysMlock2(k.m, t, a.u64(0), a.u64(1), a.int(2))],
+  munlock: ['uu', (k, t, a) => sysMunlock(k.m, t, a.u64(0), a.u64(1))],
+  mlockall: ['u', (k, t, a) => sysMlockall(k.m, t, a.int(0))],
+  munlockall: ['', (k, t) => sysMunlockall(k.m, t)],
+  msync: ['uuu', (k, t, a) => sysMsync(k.m, t, a.u64(0), a.u64(1), a.int(2))],
+  mincore: ['uu|a', mincore],
+  mseal: ['uu|u', (k, t, a) => sysMseal(k.m, t, a.u64(0), a.u64(1), a.u64(2))],
+  remap_file_pages: [
+    'uuuu|u',
+    (k, t, a) => sysRemapFilePages(k.m, t, a.u64(0), a.u64(1), a.u64(2), a.u64(3), a.u64(4)),
+  ],
+};

@@ -1,0 +1,448 @@
+/**
+ * open, close, dup, fcntl and the calls on names (fs/open.c, fs/namei.c, fs/fcntl.c, mm/memfd.c
+ * memfd_fcntl(), 6.18).
+ */
+import {
+  EACCES,
+  EBADF,
+  EBUSY,
+  EEXIST,
+  EFAULT,
+  EINVAL,
+  EISDIR,
+  ENOENT,
+  ENOTDIR,
+  EPERM,
+  type FileRow,
+  type InodeRow,
+  type TaskRow,
+} from '../base/index.ts';
+import { filePut } from '../mm/file.ts';
+import {
+  CAP_DAC_OVERRIDE,
+  F_SEAL_EXEC,
+  F_SEAL_FUTURE_WRITE,
+  F_SEAL_GROW,
+  F_SEAL_SEAL,
+  F_SEAL_SHRINK,
+  F_SEAL_WRITE,
+  FMODE_PATH,
+  FMODE_READ,
+  FMODE_WRITE,
+  FS_HUGETLB,
+  FS_SHMEM,
+  INODE_DIRECTORY,
+  O_APPEND,
+  O_ASYNC,
+  O_CLOEXEC,
+  O_CREAT,
+  O_DIRECT,
+  O_DIRECTORY,
+  O_EXCL,
+  O_LARGEFILE,
+  O_NOATIME,
+  O_NONBLOCK,
+  O_PATH,
+  O_TMPFILE,
+  O_TRUNC,
+  O_WRONLY,
+} from '../mm/fs_types.ts';
+import { truncateSetsize } from '../mm/truncate.ts';
+import { capable } from '../mm/util.ts';
+import { VM_MAYWRITE, VM_SHARED } from '../mm/vm_flags.ts';
+import { assumeOpen } from './assume.ts';
+import { closeFd, dupFrom, dupTo, installFd, rawFile, setCloexec, tableOf } from './fd_table.ts';
+import {
+  absolute,
+  describe,
+  kindOf,
+  makeInode,
+  modeOf,
+  plainInode,
+  removeName,
+} from './namespace.ts';
+import { knobFor } from './proc_paths.ts';
+import type { CallTable, Handler, KernelState } from './state.ts';
+import type { Args, Outcome } from './values.ts';
+
+const AT_FDCWD = -100;
+
+/** The absolute path that a call names, or a negative errno. */
+export function pathArg(
+  k: KernelState,
+  t: TaskRow,
+  dirfd: number,
+  path: string | undefined,
+): string | number {
+  if (path === undefined) return -EFAULT;
+  if (path === '') return -ENOENT;
+  if (path.startsWith('/')) return absolute('/', path);
+  if (dirfd === AT_FDCWD) return absolute(k.cwd.get(k.m.task.tgid[t]!) ?? '/root', path);
+  const dir = rawFile(k, t, dirfd);
+  if (dir === 0) return -EBADF;
+  if ((k.m.inode.flags[k.m.file.inode[dir]!]! & INODE_DIRECTORY) === 0) return -ENOTDIR;
+  return absolute(k.m.names[k.m.file.name[dir]!]!, path);
+}
+
+/** May the task open the inode in these modes? Owner and other bits; root may all. */
+function mayOpen(k: KernelState, t: TaskRow, inode: InodeRow, mode: number): boolean {
+  if (k.m.task.euid[t] === 0 || capable(k.m, t, CAP_DAC_OVERRIDE)) return true;
+  const bits = k.m.inode.mode[inode]!;
+  const own = k.m.inode.uid[inode] === k.m.task.euid[t] ? bits >> 6 : bits;
+  const wanted = ((mode & FMODE_READ) !== 0 ? 4 : 0) | ((mode & FMODE_WRITE) !== 0 ? 2 : 0);
+  return (own & wanted) === wanted;
+}
+
+/** The inode to open, made where O_CREAT asks for it; or a negative errno. */
+function lookup(k: KernelState, t: TaskRow, path: string, flags: number, mode: number): number {
+  const directory = k.directories.has(path);
+  if (directory) {
+    if ((flags & O_CREAT) !== 0) return (flags & O_EXCL) !== 0 ? -EEXIST : -EISDIR;
+    if ((modeOf(flags) & FMODE_WRITE) !== 0) return -EISDIR;
+    return plainInode(k, path, true);
+  }
+  if ((flags & O_DIRECTORY) !== 0) return k.names.has(path) ? -ENOTDIR : -ENOENT;
+  const known = k.names.get(path);
+  if (known !== undefined) {
+    if ((flags & O_CREAT) !== 0 && (flags & O_EXCL) !== 0) return -EEXIST;
+    return mayOpen(k, t, known, modeOf(flags)) ? known : -EACCES;
+  }
+  const kind = kindOf(k, path);
+  if (path.startsWith('/dev/') && !path.startsWith('/dev/shm/')) {
+    return DEVICES.includes(path) ? makeInode(k, t, path, kind) : -ENOENT;
+  }
+  if (path.startsWith('/proc/') || path.startsWith('/sys/')) {
+    const knob = knobFor(k, t, path);
+    if (knob === undefined) return -ENOENT;
+    if ((modeOf(flags) & FMODE_WRITE) !== 0 && !knob.writable) return -EACCES;
+    return plainInode(k, path, false);
+  }
+  if ((flags & O_CREAT) === 0) return -ENOENT;
+  const inode = makeInode(k, t, path, kind);
+  k.m.inode.mode[inode] = 0o100000 | (mode & 0o7777 & ~0o022);
+  return inode;
+}
+
+/** Devices that every system has. */
+const DEVICES = ['/dev/zero', '/dev/null', '/dev/full', '/dev/random', '/dev/urandom', '/dev/tty'];
+
+function openTmpfile(k: KernelState, t: TaskRow, dir: string, flags: number): number {
+  if (!k.directories.has(dir)) return -ENOENT;
+  if ((modeOf(flags) & FMODE_WRITE) === 0) return -EINVAL;
+  const path = `${dir === '/' ? '' : dir}/#${k.nextIno}`;
+  const inode = makeInode(k, t, path, kindOf(k, path));
+  const fd = finishOpen(k, t, inode, path, flags);
+  removeName(k, path);
+  return fd;
+}
+
+function finishOpen(
+  k: KernelState,
+  t: TaskRow,
+  inode: InodeRow,
+  path: string,
+  flags: number,
+): number {
+  const file = describe(k, inode, path, flags & ~O_LARGEFILE);
+  k.m.file.flags[file] = k.m.file.flags[file]! | O_LARGEFILE;
+  const fd = installFd(k, t, file, (flags & O_CLOEXEC) !== 0);
+  if (fd < 0) {
+    filePut(k.m, file);
+    return fd;
+  }
+  if (path.startsWith('/proc/') || path.startsWith('/sys/')) {
+    k.special.set(file, { kind: 'file', path });
+  }
+  return fd;
+}
+
+function open(k: KernelState, t: TaskRow, dirfd: number, a: Args, at: number): Outcome {
+  const path = pathArg(k, t, dirfd, a.text(at));
+  if (typeof path === 'number') return path;
+  const flags = a.int(at + 1);
+  if (k.observed !== undefined) return openedInLog(k, t, path, flags);
+  if ((flags & O_PATH) === 0 && (flags & O_TMPFILE) === O_TMPFILE)
+    return openTmpfile(k, t, path, flags);
+  if ((flags & 3) === 3) return -EINVAL;
+  const inode = lookup(k, t, path, flags, a.int(at + 2));
+  if (inode < 0) return inode;
+  if ((flags & O_TRUNC) !== 0 && (modeOf(flags) & FMODE_WRITE) !== 0) {
+    truncateSetsize(k.m, inode, 0);
+  }
+  return finishOpen(k, t, inode, path, flags);
+}
+
+/** Takes over from a log that `path` was opened. */
+function openedInLog(k: KernelState, t: TaskRow, path: string, flags: number): Outcome {
+  const fd = k.observed?.value;
+  if (fd !== undefined) assumeOpen(k, t, fd, k.observed?.path ?? path, flags, {});
+  return { ignored: 'which files a disk holds is not part of memory' };
+}
+
+function closeRange(k: KernelState, t: TaskRow, a: Args): number {
+  const first = a.num(0);
+  const last = a.num(1);
+  const flags = a.int(2);
+  if ((flags & ~6) !== 0 || first > last) return -EINVAL;
+  const { entries } = tableOf(k, t);
+  const end = Math.min(last, entries.length - 1);
+  for (let fd = first; fd <= end; fd++) {
+    if ((flags & 4) !== 0) setCloexec(k, t, fd, true);
+    else closeFd(k, t, fd);
+  }
+  return 0;
+}
+
+const SETTABLE = O_APPEND | O_NONBLOCK | O_ASYNC | O_DIRECT | O_NOATIME;
+
+/** memfd_add_seals(). */
+function addSeals(k: KernelState, file: FileRow, wanted: number): number {
+  const { m } = k;
+  if ((m.file.mode[file]! & FMODE_WRITE) === 0) return -EPERM;
+  if ((wanted & ~0x3f) !== 0) return -EINVAL;
+  const inode = m.file.inode[file]!;
+  const kind = m.inode.kind[inode];
+  if (kind !== FS_SHMEM && kind !== FS_HUGETLB) return -EINVAL;
+  const old = m.inode.seals[inode]!;
+  if ((old & F_SEAL_SEAL) !== 0) return -EPERM;
+  let seals = wanted;
+  if ((seals & F_SEAL_EXEC) !== 0 && (m.inode.mode[inode]! & 0o111) !== 0) {
+    seals |= F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_FUTURE_WRITE;
+  }
+  if ((seals & F_SEAL_WRITE) !== 0 && (old & F_SEAL_WRITE) === 0) {
+    for (let v = m.inode.firstVma[inode]!; v !== 0; v = m.vma.shareNext[v]!) {
+      const both = VM_SHARED | VM_MAYWRITE;
+      if ((m.vma.flags[v]! & both) === both) return -EBUSY;
+    }
+  }
+  m.inode.seals[inode] = old | seals;
+  return 0;
+}
+
+function fcntl(k: KernelState, t: TaskRow, a: Args): Outcome {
+  const fd = a.int(0);
+  const { m } = k;
+  const file = rawFile(k, t, fd);
+  if (file === 0) return -EBADF;
+  const arg = a.int(2);
+  const cmd = a.int(1);
+  const path = (m.file.mode[file]! & FMODE_PATH) !== 0;
+  if (path && ![0, 1, 2, 3, 1030].includes(cmd)) return -EBADF;
+  switch (cmd) {
+    case 0:
+      return dupFrom(k, t, fd, arg, false);
+    case 1030:
+      return dupFrom(k, t, fd, arg, true);
+    case 1:
+      return tableOf(k, t).entries[fd]!.cloexec ? 1 : 0;
+    case 2:
+      setCloexec(k, t, fd, (arg & 1) !== 0);
+      return 0;
+    case 3:
+      return m.file.flags[file]!;
+    case 4:
+      m.file.flags[file] = (m.file.flags[file]! & ~SETTABLE) | (arg & SETTABLE);
+      return 0;
+    case 1033:
+      return addSeals(k, file, arg);
+    case 1034: {
+      const inode = m.file.inode[file]!;
+      const kind = m.inode.kind[inode];
+      return kind === FS_SHMEM || kind === FS_HUGETLB ? m.inode.seals[inode]! : -EINVAL;
+    }
+  }
+  return { ignored: 'locks, leases and owners of descriptors' };
+}
+
+/** fcntl; in a log, duplicates get the number that the log shows. */
+function fcntlCall(k: KernelState, t: TaskRow, a: Args): Outcome {
+  const done = fcntl(k, t, a);
+  const cmd = a.int(1);
+  if (k.observed === undefined) return done;
+  if (cmd === 0 || cmd === 1030) return inLog(k, t, a.int(0), cmd === 1030, done);
+  return cmd === 1033 && rawFile(k, t, a.int(0)) !== 0 ? done : { ignored: IGNORED_FDS };
+}
+
+function unlink(k: KernelState, t: TaskRow, dirfd: number, a: Args, at: number): Outcome {
+  const path = pathArg(k, t, dirfd, a.text(at));
+  if (typeof path === 'number') return path;
+  if (a.int(at + 1) !== 0) return rmdir(k, path);
+  if (k.directories.has(path)) return -EISDIR;
+  return removeName(k, path);
+}
+
+function rmdir(k: KernelState, path: string): number {
+  if (k.names.has(path) && !k.directories.has(path)) return -ENOTDIR;
+  return k.directories.delete(path) ? 0 : -ENOENT;
+}
+
+function mkdir(k: KernelState, t: TaskRow, dirfd: number, a: Args, at: number): Outcome {
+  const path = pathArg(k, t, dirfd, a.text(at));
+  if (typeof path === 'number') return path;
+  if (k.directories.has(path) || k.names.has(path)) return -EEXIST;
+  k.directories.add(path);
+  return 0;
+}
+
+/** link() and rename(): a second or a new name of one inode. */
+function relink(
+  k: KernelState,
+  from: string | number,
+  to: string | number,
+  keep: boolean,
+): Outcome {
+  if (typeof from === 'number') return from;
+  if (typeof to === 'number') return to;
+  const inode = k.names.get(from);
+  if (inode === undefined) return k.directories.has(from) ? moveDirectory(k, from, to) : -ENOENT;
+  if (from === to) return keep ? -EEXIST : 0;
+  if (keep && k.names.has(to)) return -EEXIST;
+  if (k.names.has(to)) removeName(k, to);
+  k.names.set(to, inode);
+  if (keep) k.m.inode.nlink[inode]!++;
+  else k.names.delete(from);
+  return 0;
+}
+
+function moveDirectory(k: KernelState, from: string, to: string): Outcome {
+  k.directories.delete(from);
+  k.directories.add(to);
+  for (const [name, inode] of [...k.names]) {
+    if (!name.startsWith(from + '/')) continue;
+    k.names.delete(name);
+    k.names.set(to + name.slice(from.length), inode);
+  }
+  return 0;
+}
+
+function chdir(k: KernelState, t: TaskRow, path: string | number): Outcome {
+  if (typeof path === 'number') return path;
+  if (k.observed === undefined && !k.directories.has(path)) return -ENOENT;
+  if (k.observed?.errno === undefined) k.cwd.set(k.m.task.tgid[t]!, path);
+  return k.observed === undefined ? 0 : { ignored: 'directories are not part of memory' };
+}
+
+const IGNORED_FDS = 'which descriptors a program inherited is not known';
+
+/** A call on descriptors; in a log, the number it returned is taken over. */
+function inLog(k: KernelState, t: TaskRow, from: number, cloexec: boolean, done: Outcome): Outcome {
+  const fd = k.observed?.value;
+  if (k.observed === undefined || typeof done !== 'number') return done;
+  if (fd !== undefined && fd !== done) {
+    if (done >= 0) closeFd(k, t, done);
+    if (rawFile(k, t, from) !== 0) dupTo(k, t, from, fd, cloexec);
+  }
+  return { ignored: IGNORED_FDS };
+}
+
+/** Names of files come and go in a log as it says; what it says is believed. */
+function believed(call: Handler): Handler {
+  return (k, t, a) => {
+    if (k.observed === undefined) return call(k, t, a);
+    if (k.observed.errno === undefined) call(k, t, a);
+    return { ignored: 'names of files are not part of memory' };
+  };
+}
+
+export const OPEN_CALLS: CallTable = {
+  open: ['su|u', (k, t, a) => open(k, t, AT_FDCWD, a, 0)],
+  openat: ['usu|u', (k, t, a) => open(k, t, a.int(0), a, 1)],
+  creat: [
+    'su',
+    (k, t, a) => {
+      const path = pathArg(k, t, AT_FDCWD, a.text(0));
+      if (typeof path === 'number') return path;
+      const flags = O_CREAT | O_WRONLY | O_TRUNC;
+      const inode = lookup(k, t, path, flags, a.int(1));
+      if (inode < 0) return inode;
+      truncateSetsize(k.m, inode, 0);
+      return finishOpen(k, t, inode, path, flags);
+    },
+  ],
+  close: [
+    'u',
+    (k, t, a) => {
+      const done = closeFd(k, t, a.int(0));
+      return k.observed === undefined ? done : { ignored: IGNORED_FDS };
+    },
+  ],
+  close_range: ['uuu', closeRange],
+  dup: ['u', (k, t, a) => inLog(k, t, a.int(0), false, dupFrom(k, t, a.int(0), 0, false))],
+  dup2: [
+    'uu',
+    (k, t, a) => {
+      const same = rawFile(k, t, a.int(0)) === 0 ? -EBADF : a.int(0);
+      const done = a.int(0) === a.int(1) ? same : dupTo(k, t, a.int(0), a.int(1), false);
+      return k.observed === undefined ? done : { ignored: IGNORED_FDS };
+    },
+  ],
+  dup3: [
+    'uuu',
+    (k, t, a) => {
+      if ((a.int(2) & ~O_CLOEXEC) !== 0 || a.int(0) === a.int(1)) return -EINVAL;
+      const done = dupTo(k, t, a.int(0), a.int(1), a.int(2) !== 0);
+      return k.observed === undefined ? done : { ignored: IGNORED_FDS };
+    },
+  ],
+  fcntl: ['uu|a', fcntlCall],
+  unlink: ['s', believed((k, t, a) => unlink(k, t, AT_FDCWD, a, 0))],
+  unlinkat: ['usu', believed((k, t, a) => unlink(k, t, a.int(0), a, 1))],
+  mkdir: ['s|u', believed((k, t, a) => mkdir(k, t, AT_FDCWD, a, 0))],
+  mkdirat: ['us|u', believed((k, t, a) => mkdir(k, t, a.int(0), a, 1))],
+  rmdir: [
+    's',
+    believed((k, t, a) => {
+      const path = pathArg(k, t, AT_FDCWD, a.text(0));
+      return typeof path === 'number' ? path : rmdir(k, path);
+    }),
+  ],
+  rename: [
+    'ss',
+    believed((k, t, a) =>
+      relink(k, pathArg(k, t, AT_FDCWD, a.text(0)), pathArg(k, t, AT_FDCWD, a.text(1)), false),
+    ),
+  ],
+  renameat: [
+    'usus',
+    believed((k, t, a) =>
+      relink(k, pathArg(k, t, a.int(0), a.text(1)), pathArg(k, t, a.int(2), a.text(3)), false),
+    ),
+  ],
+  renameat2: [
+    'usus|u',
+    believed((k, t, a) =>
+      a.int(4) !== 0
+        ? { unmodelled: 'renameat2 with flags' }
+        : relink(k, pathArg(k, t, a.int(0), a.text(1)), pathArg(k, t, a.int(2), a.text(3)), false),
+    ),
+  ],
+  link: [
+    'ss',
+    believed((k, t, a) =>
+      relink(k, pathArg(k, t, AT_FDCWD, a.text(0)), pathArg(k, t, AT_FDCWD, a.text(1)), true),
+    ),
+  ],
+  chdir: ['s', (k, t, a) => chdir(k, t, pathArg(k, t, AT_FDCWD, a.text(0)))],
+  fchdir: [
+    'u',
+    (k, t, a) => {
+      const file = rawFile(k, t, a.int(0));
+      return file === 0 ? -EBADF : chdir(k, t, k.m.names[k.m.file.name[file]!]!);
+    },
+  ],
+};
+
+/** A pipe's or socket's end: a description without pages, at the lowest free number. */
+export function plainFd(
+  k: KernelState,
+  t: TaskRow,
+  name: string,
+  flags: number,
+  cloexec: boolean,
+): number {
+  const inode = plainInode(k, name, false);
+  const file = describe(k, inode, name, flags);
+  const fd = installFd(k, t, file, cloexec);
+  if (fd < 0) filePut(k.m, file);
+  return fd;
+}

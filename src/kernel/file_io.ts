@@ -1,0 +1,185 @@
+/**
+ * read(2) and write(2) of tmpfs and disk files: the page cache that they fill, i_size, the limits
+ * and seals (mm/filemap.c generic_perform_write(), filemap_read(), mm/shmem.c shmem_write_begin(),
+ * 6.18).
+ */
+import {
+  EFAULT,
+  EFBIG,
+  ENOMEM,
+  EPERM,
+  type FileRow,
+  type InodeRow,
+  PAGE_SIZE,
+  PMD_PAGES,
+  type TaskRow,
+  type U64,
+  word,
+} from '../base/index.ts';
+import {
+  cacheGet,
+  cacheRangeEmpty,
+  cacheReadFolio,
+  folioMarkDirty,
+  markWritten,
+  writeOrder,
+} from '../mm/filemap.ts';
+import { folioIndex, folioPages, headOf } from '../mm/folio.ts';
+import {
+  F_SEAL_FUTURE_WRITE,
+  F_SEAL_GROW,
+  F_SEAL_WRITE,
+  FS_SHMEM,
+  INODE_SIZE_UNKNOWN,
+} from '../mm/fs_types.ts';
+import type { Machine } from '../mm/mm_types.ts';
+import { syncReadahead } from '../mm/readahead.ts';
+import { HUGE_NEVER } from '../mm/settings.ts';
+import { SGP_WRITE, shmemGetFolio, shmemResult } from '../mm/shmem.ts';
+import { setUserByte, touchRange, userByte } from './user_copy.ts';
+
+/** Where the bytes of a write come from: text, or memory of the task. */
+export type Source = string | U64;
+
+/** generic_write_checks(): bytes that RLIMIT_FSIZE lets through, or -EFBIG. */
+function fsizeLimit(m: Machine, t: TaskRow, pos: number, count: number): number {
+  const limit = m.sig.fsizeCur[m.task.sig[t]!]!;
+  if (count === 0 || limit === Number.POSITIVE_INFINITY) return count;
+  return pos >= limit ? -EFBIG : Math.min(count, limit - pos);
+}
+
+/** Largest piece that one ->write_begin() is asked for (mapping_max_folio_size()). */
+function chunkBytes(m: Machine, inode: InodeRow): number {
+  if (m.inode.kind[inode] !== FS_SHMEM) {
+    return m.release.fileLargeFolios ? PMD_PAGES * PAGE_SIZE : PAGE_SIZE;
+  }
+  const sb = m.inode.sb[inode]!;
+  const huge = sb === m.shmMount ? m.settings.shmemMountHuge : m.sb.huge[sb]!;
+  const all = m.release.tmpfsWriteOrders !== 1 << 9;
+  return huge !== HUGE_NEVER && all ? PMD_PAGES * PAGE_SIZE : PAGE_SIZE;
+}
+
+/** The cached page at `index` for writing `bytes` from `pos`, made if need be; or -errno. */
+function pageForWrite(m: Machine, inode: InodeRow, pos: number, bytes: number): number {
+  const index = Math.floor(pos / PAGE_SIZE);
+  if (m.inode.kind[inode] === FS_SHMEM) {
+    const seals = m.inode.seals[inode]!;
+    if ((seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)) !== 0) return -EPERM;
+    if ((seals & F_SEAL_GROW) !== 0 && pos + bytes > m.inode.size[inode]!) return -EPERM;
+    const error = shmemGetFolio(m, inode, index, pos + bytes, SGP_WRITE, 0, 0);
+    return error !== 0 ? error : shmemResult.pfn;
+  }
+  const cached = cacheGet(m, inode, index);
+  if (cached !== 0) return cached;
+  let order = m.release.fileLargeFolios ? writeOrder(index, bytes) : 0;
+  while (order > 0 && !cacheRangeEmpty(m, inode, index - (index % (1 << order)), 1 << order)) {
+    order--;
+  }
+  const head = cacheReadFolio(m, inode, index - (index % (1 << order)), order);
+  return head === 0 ? -ENOMEM : head + (index % (1 << order));
+}
+
+/** The content that byte `at` of the source has; text beyond its end is of unknown content. */
+function sourceByte(m: Machine, t: TaskRow, source: Source, at: number): number {
+  if (typeof source === 'string')
+    return at < source.length ? source.charCodeAt(at) : m.nextContent++;
+  return userByte(m, t, word.add(source, word.fromNumber(at)));
+}
+
+/** Marks what [pos, pos + n) covers as written; page starts inside take the source's content. */
+function store(
+  m: Machine,
+  t: TaskRow,
+  inode: InodeRow,
+  pos: number,
+  n: number,
+  source: Source,
+  done: number,
+): void {
+  for (let at = pos; at < pos + n; at += PAGE_SIZE - (at % PAGE_SIZE)) {
+    const pfn = cacheGet(m, inode, Math.floor(at / PAGE_SIZE));
+    const old = m.content.length === 0 ? 0 : m.content[pfn]!;
+    const value = at % PAGE_SIZE === 0 ? sourceByte(m, t, source, done + at - pos) : old;
+    markWritten(m, pfn, value);
+  }
+}
+
+/**
+ * Writes `count` bytes at `pos`. Returns the bytes written, or -errno when there is none.
+ * Source: mm/filemap.c generic_perform_write(), 6.18.
+ */
+export function writeFile(
+  m: Machine,
+  t: TaskRow,
+  inode: InodeRow,
+  pos: number,
+  count: number,
+  source: Source,
+): number {
+  const allowed = fsizeLimit(m, t, pos, count);
+  if (allowed < 0) return allowed;
+  const chunk = chunkBytes(m, inode);
+  let done = 0;
+  let error = 0;
+  while (done < allowed) {
+    const at = pos + done;
+    const bytes = Math.min(chunk - (at % chunk), allowed - done);
+    let n = bytes;
+    if (typeof source !== 'string') {
+      n = touchRange(m, t, word.add(source, word.fromNumber(done)), bytes, false);
+      if (n === 0) {
+        error = -EFAULT;
+        break;
+      }
+    }
+    const pfn = pageForWrite(m, inode, at, n);
+    if (pfn < 0) {
+      error = pfn;
+      break;
+    }
+    const head = headOf(m, pfn);
+    const end = (folioIndex(m, head) + folioPages(m, head)) * PAGE_SIZE;
+    n = Math.min(n, end - at);
+    store(m, t, inode, at, n, source, done);
+    folioMarkDirty(m, head);
+    done += n;
+    if (pos + done > m.inode.size[inode]!) m.inode.size[inode] = pos + done;
+  }
+  return done > 0 ? done : error;
+}
+
+/**
+ * Reads `count` bytes at `pos` into memory of the task (a buffer that is no address is not
+ * modelled as memory). Returns the bytes read or -errno. Holes of tmpfs stay holes.
+ */
+export function readFile(
+  m: Machine,
+  t: TaskRow,
+  file: FileRow,
+  pos: number,
+  count: number,
+  target: U64 | undefined,
+): number {
+  const inode = m.file.inode[file]!;
+  if ((m.inode.flags[inode]! & INODE_SIZE_UNKNOWN) !== 0) return -EFAULT;
+  let bytes = Math.max(0, Math.min(count, m.inode.size[inode]! - pos));
+  if (bytes === 0) return 0;
+  if (target !== undefined) {
+    bytes = touchRange(m, t, target, bytes, true);
+    if (bytes === 0) return -EFAULT;
+  }
+  const last = Math.floor((pos + bytes - 1) / PAGE_SIZE);
+  for (let index = Math.floor(pos / PAGE_SIZE); index <= last; index++) {
+    let pfn = cacheGet(m, inode, index);
+    if (pfn === 0 && m.inode.kind[inode] !== FS_SHMEM) {
+      syncReadahead(m, file, inode, index, last - index + 1);
+      pfn = cacheGet(m, inode, index);
+    }
+    if (m.inode.kind[inode] !== FS_SHMEM) m.file.prevIndex[file] = index;
+    if (target === undefined || index * PAGE_SIZE < pos) continue;
+    const at = word.add(target, word.fromNumber(index * PAGE_SIZE - pos));
+    if (word.offsetOf(at) !== 0) continue;
+    setUserByte(m, t, at, pfn === 0 || m.content.length === 0 ? 0 : m.content[pfn]!);
+  }
+  return bytes;
+}

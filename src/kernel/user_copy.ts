@@ -1,0 +1,47 @@
+/**
+ * The kernel copies to or from a task's memory: page by page, with the faults that this takes. What
+ * moves is the content of pages: the value that the model keeps for the first byte of each.
+ */
+import { EFAULT, PAGE_SIZE, type TaskRow, type U64, word } from '../base/index.ts';
+import { faultinPage, loadContent, storeContent, vmaForAccess } from '../mm/memory.ts';
+import type { Machine } from '../mm/mm_types.ts';
+import { TASK_PAGES } from '../mm/mman.ts';
+import { VM_READ, VM_WRITE } from '../mm/vm_flags.ts';
+
+/** Makes one page of `task` readable or writable for a copy: 0, -EFAULT or -ENOMEM. */
+export function touchUser(m: Machine, task: TaskRow, vpn: number, write: boolean): number {
+  if (vpn >= TASK_PAGES) return -EFAULT;
+  const v = vmaForAccess(m, task, vpn);
+  if (v === 0) return -EFAULT;
+  const flags = m.vma.flags[v]!;
+  if (write ? (flags & VM_WRITE) === 0 : (flags & (VM_READ | VM_WRITE)) === 0) return -EFAULT;
+  return faultinPage(m, task, v, vpn, write);
+}
+
+/** Bytes of [addr, addr + length) that can be touched, from the front; faults are taken. */
+export function touchRange(
+  m: Machine,
+  task: TaskRow,
+  addr: U64,
+  length: number,
+  write: boolean,
+): number {
+  const first = word.pageOf(addr);
+  const offset = word.offsetOf(addr);
+  const last = first + Math.floor((offset + length - 1) / PAGE_SIZE);
+  for (let vpn = first; vpn <= last; vpn++) {
+    if (touchUser(m, task, vpn, write) !== 0) {
+      return Math.max(0, (vpn - first) * PAGE_SIZE - offset);
+    }
+  }
+  return length;
+}
+
+/** The byte at an address that was touched; known for the first byte of a page only. */
+export function userByte(m: Machine, task: TaskRow, addr: U64): number {
+  return loadContent(m, task, word.pageOf(addr));
+}
+
+export function setUserByte(m: Machine, task: TaskRow, addr: U64, value: number): void {
+  storeContent(m, task, word.pageOf(addr), value);
+}
