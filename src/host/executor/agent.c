@@ -31,7 +31,8 @@ struct rusage {
 /* The page at AREA_REPLY. `reply` comes last: its bits fill the page. */
 struct area {
   u64 fixup;   /* where to go on after a signal; 0 when none is expected */
-  u64 target;  /* address that is being executed, or 0 */
+  u64 target;  /* address that is being executed */
+  u32 fetching;
   u32 stepped; /* single-step traps since the jump */
   u32 task;
   u64 saved_rsp;
@@ -94,7 +95,7 @@ static void on_signal(int signo, void *info, void *context) {
   if (area->fixup == 0) { /* Not ours: let it kill the task, with the signal as the reason. */
     call3(SYS_exit_group, 128 + signo, 0, 0);
   }
-  if (area->target != 0) {
+  if (area->fetching) {
     /* The first trap comes after the jump and before the fetch: go on by one instruction. */
     if (signo == SIGTRAP && area->stepped++ == 0 && regs[REG_RIP] == area->target) return;
     regs[REG_EFL] &= ~TRAP_FLAG;
@@ -155,6 +156,7 @@ static void store(struct area *area, u64 address, u8 value) {
  */
 static void fetch(struct area *area, u64 address) {
   area->target = address;
+  area->fetching = 1;
   area->stepped = 0;
   asm volatile(
       "lea 1f(%%rip),%%rax\n mov %%rax,%c[fixup](%%rdi)\n"
@@ -177,7 +179,7 @@ static void fetch(struct area *area, u64 address) {
         [scratch] "i"(__builtin_offsetof(struct area, scratch)), [reply] "i"(AREA_REPLY)
       : "rax", "rbx", "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "cc",
         "memory");
-  area->target = 0;
+  area->fetching = 0;
 }
 
 static inline void count_faults(struct rusage *into) { call3(SYS_getrusage, RUSAGE_THREAD, into, 0); }

@@ -96,12 +96,13 @@ static void page_row(u64 vpn, u32 bits, u32 folio, u32 place, u32 count) {
 
 /* ---- folios ------------------------------------------------------------------------------ */
 
-#define FOLIOS 65536
-static struct {
+/* Open addressing; an entry of an older era is free. Grows while it is more than half full. */
+struct folio {
   u64 head;
   u32 era, number, order;
-} folios[FOLIOS];
-static u32 era, folio_count;
+};
+static struct folio *folios;
+static u32 folio_room, era, folio_count;
 
 static u64 flags_of(u64 pfn) {
   u64 value = 0;
@@ -128,19 +129,28 @@ static u32 order_of(u64 head) {
   return o;
 }
 
-static u32 folio_row(u64 head, int large) {
-  u32 at = (u32)((head * 0x9e3779b97f4a7c15UL) >> 48) % FOLIOS;
-  for (u32 tries = 0; tries < FOLIOS; tries++, at = (at + 1) % FOLIOS) {
-    if (folios[at].era == era && folios[at].head == head) return at;
-    if (folios[at].era == era) continue;
-    folios[at].head = head;
-    folios[at].era = era;
-    folios[at].number = ++folio_count;
-    folios[at].order = large ? order_of(head) : 0;
-    return at;
-  }
-  cut = 1;
+static u32 slot_of(u64 head) {
+  u32 at = (u32)((head * 0x9e3779b97f4a7c15UL) >> 32) & (folio_room - 1);
+  while (folios[at].era == era && folios[at].head != head) at = (at + 1) & (folio_room - 1);
   return at;
+}
+
+static void grow_folios(void) {
+  struct folio *old = folios;
+  u32 count = folio_room;
+  folio_room = count ? count * 2 : 4096;
+  folios = calloc(folio_room, sizeof *folios);
+  if (!folios) die("no memory for observations");
+  for (u32 i = 0; i < count; i++)
+    if (old[i].era == era) folios[slot_of(old[i].head)] = old[i];
+  free(old);
+}
+
+static const struct folio *folio_at(u64 head, int large) {
+  if (2 * folio_count >= folio_room) grow_folios();
+  struct folio *folio = &folios[slot_of(head)];
+  if (folio->era != era) *folio = (struct folio){head, era, ++folio_count, large ? order_of(head) : 0};
+  return folio;
 }
 
 /* ---- one task ---------------------------------------------------------------------------- */
@@ -165,8 +175,8 @@ static void put_page(u64 vpn, u64 entry, int huge, u64 flag, u64 count) {
   if ((bits & PAGE_ANON) && BIT(flag, KPF_OWNER_2)) bits |= PAGE_ANON_EXCLUSIVE;
   u64 pfn = entry & ((1UL << 55) - 1);
   u64 head = BIT(flag, KPF_TAIL) ? head_of(pfn) : pfn;
-  u32 at = folio_row(head, BIT(flag, KPF_TAIL) || BIT(flag, KPF_HEAD));
-  page_row(vpn, bits, folios[at].number, (u32)(pfn - head) | folios[at].order << 24, (u32)count);
+  const struct folio *folio = folio_at(head, BIT(flag, KPF_TAIL) || BIT(flag, KPF_HEAD));
+  page_row(vpn, bits, folio->number, (u32)(pfn - head) | folio->order << 24, (u32)count);
 }
 
 /* Reads flags and counts of neighbouring frames together: one call for a group that lies close. */

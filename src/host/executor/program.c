@@ -12,9 +12,11 @@
 
 #define NONE 0xffffffffu
 #define VARS_MAX 4096
-#define PATIENCE_MS 20
+/* A reply that is this late is looked after: is the task asleep in its call? */
+#define PATIENCE_MS 1
 #define SYS_exit_group 231
 #define SYS_mlockall 151
+#define SYS_shmget 29
 
 static u64 vars[VARS_MAX];
 static u64 here; /* address, in the agent, of the bytes of the argument that is being built */
@@ -221,10 +223,22 @@ static int usable(const struct step *s) {
 /* kill, tkill, tgkill, pidfd_send_signal */
 static int is_kill(u64 nr) { return nr == 62 || nr == 200 || nr == 234 || nr == 424; }
 
+/* Segments are numbered from 0 in each program; the kernel by itself goes on from the last one. */
+static int next_segment;
+
+static void number_segment(void) {
+  static int fd = -1;
+  char text[16];
+  if (fd < 0) fd = open("/proc/sys/kernel/shm_next_id", O_WRONLY | O_CLOEXEC);
+  int size = snprintf(text, sizeof text, "%d", next_segment);
+  if (fd >= 0 && pwrite(fd, text, (size_t)size, 0) < 0) return;
+}
+
 static void do_request(const struct step *s, struct request *request) {
   struct reply *reply;
   int task = (int)s->task;
   access_of[task] = request->args[0];
+  if (request->op == REQ_CALL && request->nr == SYS_shmget) number_segment();
   if (send_request(task, request) < 0) return lose(s->index, task, -1);
   int state = await_reply(task, &reply, PATIENCE_MS);
   if (state == -1 && is_kill(request->nr)) {
@@ -240,6 +254,7 @@ static void do_request(const struct step *s, struct request *request) {
     put_outcome(s->index, STEP_BLOCKED, 0, NULL);
     return;
   }
+  if (request->op == REQ_CALL && request->nr == SYS_shmget && reply->result == next_segment) next_segment++;
   finish(s->index, task, reply);
   bind(s->bind, reply->result, reply->op == REQ_CALL && reply->result < 0 && reply->result >= -4095);
 }
@@ -430,6 +445,7 @@ void run_program(struct reader *r) {
   u32 steps = take(r);
   step_limit_ms = limit ? (int)limit : 5000;
   stopped = 0;
+  next_segment = 0;
   memset(vars, 0, sizeof vars);
   record_begin(REC_BEGIN);
   put(id);
