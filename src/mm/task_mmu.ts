@@ -220,7 +220,7 @@ function smapFields(s: MemSizeStats, rollup: boolean): string {
 
 /** Two-letter codes of VmFlags, by bit; '' is never shown (protection keys). */
 const MNEMONICS: readonly string[] = [
-  ...['rd', 'wr', 'ex', 'sh', 'mr', 'mw', 'me', 'ms', 'gd', 'um', 'pf', '??', 'uw', 'lo', 'io'],
+  ...['rd', 'wr', 'ex', 'sh', 'mr', 'mw', 'me', 'ms', 'gd', 'um', 'pf', 'gu', 'uw', 'lo', 'io'],
   ...['sr', 'rr', 'dc', 'de', 'lf', 'ac', 'nr', 'ht', 'sf', 'ar', 'wf', 'dd', '??', 'mm', 'hg'],
   ...['nh', 'mg', '', '', '', '', '', '??', 'ui', '??', 'dp', '??', 'sl'],
 ];
