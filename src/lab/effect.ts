@@ -1,0 +1,66 @@
+/** What a call did to memory contents, for the law `isolation`: exactly, or "unknown". */
+import { type MmRow, type U64, word } from '../base/index.ts';
+import type { CallResult, Kernel, Value } from '../kernel/index.ts';
+import type { Effect } from '../laws/index.ts';
+import { createsTask } from '../scenario/index.ts';
+
+const UNKNOWN: Effect = { kind: 'unknown' };
+const NONE: Effect = { kind: 'none' };
+const MREMAP_DONTUNMAP = 4;
+
+/** Calls that change neither contents nor where they are. */
+const HARMLESS = new Set([
+  'mprotect',
+  'pkey_mprotect',
+  'mlock',
+  'mlock2',
+  'munlock',
+  'mlockall',
+  'munlockall',
+  'msync',
+  'mincore',
+  'mseal',
+  'prctl',
+  'getpid',
+  'setrlimit',
+  'getrlimit',
+  'prlimit64',
+]);
+
+function asInt(value: Value | undefined): U64 {
+  return typeof value === 'object' && 'hi' in value ? (value as U64) : word.ZERO;
+}
+
+function pagesOf(length: U64): number {
+  return Math.ceil(word.toNumber(length) / 4096);
+}
+
+export function effectOf(
+  kernel: Kernel,
+  mm: MmRow,
+  name: string,
+  values: readonly Value[],
+  result: CallResult,
+): Effect {
+  if ('errno' in result) return NONE;
+  if (!('value' in result)) return UNKNOWN;
+  if (HARMLESS.has(name)) return NONE;
+  if (createsTask(name)) {
+    const child = kernel.taskByPid(word.toNumber(result.value));
+    const childMm = child === 0 ? 0 : kernel.m.task.mm[child]!;
+    return childMm === 0 || childMm === mm ? NONE : { kind: 'forked', parent: mm, child: childMm };
+  }
+  if (name === 'munmap') {
+    const start = word.pageOf(asInt(values[0]));
+    return { kind: 'dropped', mm, start, pages: pagesOf(asInt(values[1])) };
+  }
+  if (name === 'mremap') {
+    const from = word.pageOf(asInt(values[0]));
+    const pages = pagesOf(asInt(values[1]));
+    const plain = (asInt(values[3]).lo & MREMAP_DONTUNMAP) === 0;
+    if (plain && pages > 0 && pages === pagesOf(asInt(values[2]))) {
+      return { kind: 'moved', mm, from, to: word.pageOf(result.value), pages };
+    }
+  }
+  return UNKNOWN;
+}

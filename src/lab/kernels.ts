@@ -1,0 +1,74 @@
+/** `faultline kernels`: what is modelled, and in which rules each kernel differs from the default. */
+import { DEFAULT_KERNEL, findKernel, KERNELS } from '../mm/release.ts';
+import type { Release } from '../mm/mm_types.ts';
+
+export interface KernelEntry {
+  readonly name: string;
+  readonly title: string;
+  readonly source: string;
+  readonly default: boolean;
+  /** Rules in which it differs from the default kernel, in words. */
+  readonly differs: readonly string[];
+}
+
+/** A rule of Release in words: what it is where the field has this value. */
+const WORDS: { readonly [K in keyof Release]?: (value: Release[K]) => string } = {
+  faultAroundWhole: (on) =>
+    on ? 'fault-around maps large folios whole' : 'fault-around maps its window only',
+  shmemPerSize: (on) =>
+    on ? 'per-size shmem_enabled' : 'no per-size shmem_enabled: shmem huge at 2 MiB only',
+  withinSizeByOrder: (on) =>
+    on ? 'within_size rounds the index to the order (a slip)' : 'within_size rounds to the size',
+  tmpfsWriteOrders: (mask) =>
+    mask === 1 << 9 ? 'write() on huge tmpfs: 2 MiB only' : 'write() on huge tmpfs: any order',
+  thpAlign: (rule) =>
+    rule === 'from-2M'
+      ? 'anonymous mmap aligned to 2 MiB from 2 MiB on'
+      : rule === 'multiple'
+        ? 'anonymous mmap aligned if a multiple of 2 MiB, with a hint too'
+        : 'anonymous mmap aligned if a multiple of 2 MiB without hint',
+  wpReuseLarge: (on) => (on ? 'reuses large folios on write' : 'copies from large folios on write'),
+  hugeZeroWriteAllocates: (on) =>
+    on ? 'write to the huge zero page makes a THP' : 'write to the huge zero page splits it',
+  splitDropsZeroes: (on) =>
+    on ? 'a split maps zero pages for zeroes' : 'a split keeps zero-filled pages',
+  splitNonUniform: (on) =>
+    on ? 'file folios are split around the hole' : 'file folios are split to single pages',
+  ptReclaim: (on) =>
+    on ? 'MADV_DONTNEED frees page tables' : 'MADV_DONTNEED keeps page tables',
+  guardRegions: (where) =>
+    where === 'none' ? 'no guard regions' : `guard regions in ${where === 'any' ? 'any' : 'anonymous'} memory`,
+  mremapMany: (on) => (on ? 'mremap moves several VMAs' : 'mremap moves one VMA'),
+  readPteDirty: (on) =>
+    on ? 'read faults map dirty folios dirty' : 'read faults map shared pages clean',
+  prctlExceptAdvised: (on) =>
+    on ? 'PR_THP_DISABLE_EXCEPT_ADVISED' : 'no PR_THP_DISABLE_EXCEPT_ADVISED',
+  setPmdHonoursNohuge: (on) =>
+    on ? 'PMD mapping honours MADV_NOHUGEPAGE' : 'PMD mapping ignores MADV_NOHUGEPAGE',
+  fileLargeFolios: (on) => (on ? 'large folios in ext4 files' : 'small folios in ext4 files'),
+  execReadahead: (on) =>
+    on ? 'readahead of code stays in its VMA' : 'readahead of code like of data',
+  droppable: (on) => (on ? 'MAP_DROPPABLE' : 'no MAP_DROPPABLE'),
+};
+
+function differences(release: Release, from: Release): string[] {
+  const found: string[] = [];
+  if (release.finishFault !== from.finishFault) found.push('finish_fault()');
+  for (const key of Object.keys(WORDS) as (keyof typeof WORDS)[]) {
+    if (release[key] === from[key]) continue;
+    const words = WORDS[key] as (value: unknown) => string;
+    found.push(words(release[key]));
+  }
+  return found;
+}
+
+export function kernelList(): readonly KernelEntry[] {
+  const base = findKernel(DEFAULT_KERNEL);
+  return KERNELS.map((release) => ({
+    name: release.name,
+    title: release.title,
+    source: release.source,
+    default: release.name === DEFAULT_KERNEL,
+    differs: base === undefined ? [] : differences(release, base),
+  }));
+}

@@ -1,0 +1,64 @@
+/**
+ * What a log does not tell and its first results do: where an image's brk and mmap areas lie, and
+ * which mappings an execve left. One record an address space.
+ */
+import type { MmRow } from '../base/index.ts';
+import type { Machine } from '../mm/mm_types.ts';
+
+export interface Learned {
+  /** brk(2) has answered: brk starts there. */
+  brk: boolean;
+  /** An address chosen by the kernel was seen: the search begins above it. */
+  base: boolean;
+}
+
+export class LearnedSpaces {
+  readonly #byMm = new Map<MmRow, Learned>();
+
+  of(mm: MmRow): Learned {
+    let learned = this.#byMm.get(mm);
+    if (learned === undefined) {
+      learned = { brk: false, base: false };
+      this.#byMm.set(mm, learned);
+    }
+    return learned;
+  }
+
+  /** A new image: nothing is known of it. */
+  forget(mm: MmRow): void {
+    this.#byMm.delete(mm);
+  }
+
+  /** fork: the child knows what its parent knows. */
+  copy(from: MmRow, to: MmRow): void {
+    if (from !== to) this.#byMm.set(to, { ...this.of(from) });
+  }
+}
+
+/**
+ * True when pages [start, end) may belong to the image, its loader, the vdso or the stack, which a
+ * log does not show: below the heap, above the place where mmap's search begins, or anywhere while
+ * these are not known.
+ */
+export function isUnknownLand(
+  m: Machine,
+  mm: MmRow,
+  learned: Learned,
+  start: number,
+  end: number,
+): boolean {
+  if (!learned.base) return true;
+  const base = m.mm.mmapBase[mm]!;
+  const legacy = m.mm.legacyLayout[mm] !== 0;
+  if (!legacy && end > base) return true;
+  if (legacy && start < base) return true;
+  return !learned.brk || start < Math.floor(m.mm.brkStart[mm]! / 4096);
+}
+
+/** Bottom-up layouts search from a third of the address space, moved by at most 2^28 pages. */
+const LEGACY_LOW = 0x2aaaaaaa0;
+const LEGACY_HIGH = 0x2baaaaab0;
+
+export function looksLegacy(vpn: number): boolean {
+  return vpn >= LEGACY_LOW && vpn <= LEGACY_HIGH;
+}
