@@ -5,6 +5,7 @@
 import {
   EACCES,
   EBADF,
+  EFAULT,
   EFBIG,
   EINVAL,
   EISDIR,
@@ -89,7 +90,8 @@ function write(k: KernelState, t: TaskRow, a: Args, at: number): Outcome {
   const special = k.special.get(file);
   if (special?.kind === 'file') return writeSpecial(k, t, special.path, a, count);
   const kind = m.inode.kind[inode];
-  if (kind === FS_ZERO || kind === FS_NO_MMAP) return copiedOut(k, t, a, count, kind === FS_ZERO);
+  if (kind === FS_ZERO || kind === FS_NO_MMAP)
+    return copiedOut(k, t, a, count, kind === FS_ZERO || nameOf(k, file) === '/dev/null');
   if (kind !== FS_SHMEM && kind !== FS_DISK) return kind === FS_HUGETLB ? -EINVAL : -EINVAL;
   const append = (m.file.flags[file]! & O_APPEND) !== 0;
   const pos = append ? m.inode.size[inode]! : at >= 0 ? at : m.file.pos[file]!;
@@ -111,13 +113,13 @@ function writeSpecial(k: KernelState, t: TaskRow, path: string, a: Args, count: 
   return stored === 0 ? count : stored;
 }
 
-/** A device or pipe: the source is read, where it goes does not matter. */
-function copiedOut(k: KernelState, t: TaskRow, a: Args, count: number, device: boolean): Outcome {
+/** /dev/zero and /dev/null take everything unread; a terminal or pipe reads its source. */
+function copiedOut(k: KernelState, t: TaskRow, a: Args, count: number, unread: boolean): Outcome {
+  if (k.observed !== undefined) return { ignored: OUTSIDE };
   const value = a.values[1];
-  if (k.observed === undefined && isInt(value) && count > 0 && !device) {
-    touchRange(k.m, t, value, count, false);
-  }
-  return device ? count : { ignored: OUTSIDE };
+  if (unread || !isInt(value) || count === 0) return count;
+  const read = touchRange(k.m, t, value, count, false);
+  return read === 0 ? -EFAULT : read;
 }
 
 function read(k: KernelState, t: TaskRow, a: Args, at: number): Outcome {
@@ -177,7 +179,10 @@ function lseek(k: KernelState, t: TaskRow, a: Args): Outcome {
   }
   const inode = m.file.inode[file]!;
   const kind = m.inode.kind[inode];
-  if (kind === FS_NO_MMAP && !k.special.has(file)) return -ESPIPE;
+  if (kind === FS_NO_MMAP && /^(pipe|socket):|^\/dev\/(tty|pts)/.test(nameOf(k, file)))
+    return -ESPIPE;
+  // noop_llseek() of event descriptors, null_lseek(): the position does not move.
+  if (kind === FS_NO_MMAP && !k.special.has(file)) return m.file.pos[file]!;
   const whence = a.int(2);
   if (whence === 3 || whence === 4) return { unmodelled: 'lseek with SEEK_DATA or SEEK_HOLE' };
   if (whence > 4 || whence < 0) return -EINVAL;
@@ -240,10 +245,11 @@ function truncate(k: KernelState, t: TaskRow, a: Args): Outcome {
   if (bytes < 0) return -EINVAL;
   const path = pathArg(k, t, -100, a.text(0));
   if (typeof path === 'number') return path;
+  if (k.directories.has(path)) return -EISDIR;
   const inode = k.names.get(path);
   if (inode !== undefined) return setSize(k, t, inode, bytes);
   if (k.observed !== undefined) return { ignored: OUTSIDE };
-  return k.directories.has(path) ? -EISDIR : -ENOENT;
+  return -ENOENT;
 }
 
 const FALLOC_KEEP_SIZE = 1;

@@ -58,6 +58,8 @@ function setLimit(
   const max = limitValue(s, 'rlim_max', '1');
   if (cur === undefined || max === undefined) return { unmodelled: 'a limit that cannot be read' };
   if (cur > max) return -EINVAL;
+  // Which capabilities a log's root has is not known: a refusal is believed.
+  if (k.observed?.errno !== undefined) return { ignored: 'limits that may not be raised' };
   const name = LIMITS.get(resource);
   if (name === undefined) return { ignored: 'this limit is not about memory' };
   if (name === 'nofile' && max > NR_OPEN) return -EPERM;

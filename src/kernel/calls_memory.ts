@@ -2,16 +2,7 @@
  * The calls on address spaces: arguments unpacked here, everything else in the room `mm`. A page
  * number that comes back becomes an address.
  */
-import {
-  EBADF,
-  EFAULT,
-  EINVAL,
-  ENOSPC,
-  ESRCH,
-  type TaskRow,
-  type U64,
-  word,
-} from '../base/index.ts';
+import { EBADF, EFAULT, EINVAL, ESRCH, type TaskRow, type U64, word } from '../base/index.ts';
 import { sysBrk } from '../mm/brk.ts';
 import { sysMadvise, sysProcessMadvise } from '../mm/madvise.ts';
 import { sysMincore } from '../mm/mincore.ts';
@@ -96,10 +87,10 @@ const PIDFD_SELF = -10000;
 const PIDFD_SELF_THREAD = -10001;
 
 /** Protection keys of a processor that has them are not modelled; one without refuses. */
-function pkeyAlloc(k: KernelState, _t: TaskRow, a: Args): Outcome {
+function pkeyAlloc(k: KernelState): Outcome {
   if (k.config.pkeys) return { unmodelled: 'protection keys' };
-  if (a.u64(0).lo !== 0 || (a.u64(1).lo & ~3) !== 0) return -EINVAL;
-  return -ENOSPC;
+  // A key is found, but arch_set_user_pkey_access() refuses it.
+  return -EINVAL;
 }
 
 export const MEMORY_CALLS: CallTable = {

@@ -143,8 +143,8 @@ function finishOpen(
   path: string,
   flags: number,
 ): number {
-  const file = describe(k, inode, path, flags & ~O_LARGEFILE);
-  k.m.file.flags[file] = k.m.file.flags[file]! | O_LARGEFILE;
+  const large = (flags & O_PATH) === 0 ? O_LARGEFILE : 0;
+  const file = describe(k, inode, path, flags | large);
   const fd = installFd(k, t, file, (flags & O_CLOEXEC) !== 0);
   if (fd < 0) {
     filePut(k.m, file);
@@ -164,6 +164,8 @@ function open(k: KernelState, t: TaskRow, dirfd: number, a: Args, at: number): O
   if ((flags & O_PATH) === 0 && (flags & O_TMPFILE) === O_TMPFILE)
     return openTmpfile(k, t, path, flags);
   if ((flags & 3) === 3) return -EINVAL;
+  const both = O_CREAT | O_DIRECTORY;
+  if ((flags & O_PATH) === 0 && (flags & both) === both) return -EINVAL;
   const inode = lookup(k, t, path, flags, a.int(at + 2));
   if (inode < 0) return inode;
   if ((flags & O_TRUNC) !== 0 && (modeOf(flags) & FMODE_WRITE) !== 0) {

@@ -56,6 +56,8 @@ const IPC_SET = 1;
 const IPC_STAT = 2;
 const SHM_LOCK = 11;
 const SHM_UNLOCK = 12;
+/** IPC_INFO, SHM_STAT, SHM_INFO, SHM_STAT_ANY. */
+const REPORTS = [3, 13, 14, 15];
 /** Ids run to the end of this many slots before one is used again (ipc_min_cycle). */
 const IPC_MIN_CYCLE = 64;
 const SEQ_SHIFT = 15;
@@ -229,9 +231,8 @@ function shmctl(k: KernelState, t: TaskRow, a: Args): Outcome {
   const id = a.int(0);
   const cmd = a.int(1) & ~0x100;
   if (cmd < 0 || id < 0) return -EINVAL;
-  if (![IPC_RMID, IPC_SET, IPC_STAT, SHM_LOCK, SHM_UNLOCK].includes(cmd)) {
-    return { ignored: 'what shmctl reports of the system' };
-  }
+  if (REPORTS.includes(cmd)) return { ignored: 'what shmctl reports of the system' };
+  if (![IPC_RMID, IPC_SET, IPC_STAT, SHM_LOCK, SHM_UNLOCK].includes(cmd)) return -EINVAL;
   const s = segment(k, id);
   if (s === undefined) return -EINVAL;
   const owner = s.uid === m.task.euid[t];

@@ -100,11 +100,12 @@ function rangeField(k: KernelState, s: StructValue): Range | number {
 function api(k: KernelState, t: TaskRow, u: Row, s: StructValue): Outcome {
   const { m } = k;
   const version = field(s, 'api', '0');
-  let features = field(s, 'features', '1')?.lo ?? 0;
+  const wanted = field(s, 'features', '1') ?? word.ZERO;
+  let features = wanted.lo;
   if (version === undefined || version.hi !== 0 || version.lo !== UFFD_API) return -EINVAL;
   if ((features & FEATURE_EVENT_FORK) !== 0 && !capable(m, t, CAP_SYS_PTRACE)) return -EPERM;
   if ((features & FEATURE_WP_ASYNC) !== 0) features |= FEATURE_WP_UNPOPULATED;
-  if ((features & ~FEATURES) !== 0) return -EINVAL;
+  if (wanted.hi !== 0 || (features & ~FEATURES) !== 0) return -EINVAL;
   if (m.uffd.state[u] === STATE_READY) return -EINVAL;
   if ((features & (FEATURE_WP_ASYNC | FEATURE_WP_UNPOPULATED)) !== 0) {
     return { unmodelled: 'userfaultfd features WP_UNPOPULATED and WP_ASYNC' };

@@ -12,16 +12,16 @@ import {
   newRow,
   type TaskRow,
 } from '../base/index.ts';
-import { filePut } from '../mm/file.ts';
+import { fileGet, filePut } from '../mm/file.ts';
 import { dupMmap } from '../mm/fork.ts';
-import { CAP_ALL, FS_DISK, O_LARGEFILE } from '../mm/fs_types.ts';
+import { CAP_ALL, FS_DISK, O_LARGEFILE, O_RDWR } from '../mm/fs_types.ts';
 import { internName } from '../mm/mm_types.ts';
 import { exitMmap } from '../mm/munmap.ts';
 import { freeTableRow } from '../mm/pgalloc.ts';
 import { VM_MERGEABLE } from '../mm/vm_flags.ts';
-import { copyTableOf, execTable, leaveTable, newTable, tableOf } from './fd_table.ts';
+import { copyTableOf, execTable, installAt, leaveTable, newTable, tableOf } from './fd_table.ts';
 import { type Layout, newMm, staticLayout, unknownLayout } from './layout.ts';
-import { describe, ensureInode } from './namespace.ts';
+import { describe, ensureInode, plainInode } from './namespace.ts';
 import type { KernelState } from './state.ts';
 
 export const CLONE_VM = 0x100;
@@ -114,6 +114,7 @@ export function spawn(k: KernelState, options: SpawnOptions): TaskRow {
   setDefaultLimits(k, sig);
   const t = newTask(k, pid, sig, mm);
   m.task.files[t] = newTable(k);
+  openTerminal(k, t);
   m.task.uid[t] = options.uid ?? 0;
   m.task.euid[t] = options.uid ?? 0;
   const caps = options.caps ?? ((options.uid ?? 0) === 0 ? CAP_ALL : 0);
@@ -123,6 +124,16 @@ export function spawn(k: KernelState, options: SpawnOptions): TaskRow {
   m.task.comm[t] = internName(m, comm(path));
   k.cwd.set(pid, '/root');
   return t;
+}
+
+/** Descriptors 0, 1 and 2, as a shell leaves them. */
+function openTerminal(k: KernelState, t: TaskRow): void {
+  const path = '/dev/pts/0';
+  const file = describe(k, plainInode(k, path, false), path, O_RDWR | O_LARGEFILE);
+  for (const fd of [0, 1, 2]) {
+    installAt(k, t, fd, file, false);
+    if (fd !== 0) fileGet(k.m, file);
+  }
 }
 
 function comm(path: string): string {

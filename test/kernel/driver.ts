@@ -1,7 +1,7 @@
 /** A notation for calls on the modelled kernel: numbers in, one number out, negative for an errno. */
 import { type TaskRow, word } from '../../src/base/index.ts';
-import { Kernel, type SpawnOptions, type Value } from '../../src/kernel/index.ts';
 import type { BootOptions } from '../../src/kernel/index.ts';
+import { Kernel, type SpawnOptions, type Value } from '../../src/kernel/index.ts';
 import { findKernel } from '../../src/mm/release.ts';
 
 export type Arg = number | Value | null;
