@@ -56,11 +56,10 @@ export function kstrtobool(text: string): number {
 /**
  * The first number of a sysctl write (proc_dointvec, proc_doulongvec): white space before it is
  * skipped, after it must come white space or the end; decimal, octal or hex as it is spelt.
- * Undefined where the text is blank, which changes nothing and succeeds.
+ * NaN where there is no number.
  */
-export function sysctlNumber(text: string, negative: boolean): number | undefined {
+export function sysctlNumber(text: string, negative: boolean): number {
   const rest = text.trimStart();
-  if (rest === '') return undefined;
   const m = /^(-?)(0x[0-9a-f]+|[0-9]+)(?=\s|\0|$)/i.exec(rest);
   if (m === null || (m[1] === '-' && !negative)) return Number.NaN;
   const digits = m[2]!;

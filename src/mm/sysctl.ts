@@ -20,7 +20,6 @@ function numberKnob(read: () => number, range: Range, set: (value: number) => St
     read: () => `${read()}\n`,
     write: (text) => {
       const value = sysctlNumber(text, range.min < 0);
-      if (value === undefined) return 0;
       if (!(value >= range.min && value <= range.max)) return -EINVAL;
       return set(value);
     },
