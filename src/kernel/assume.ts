@@ -1,7 +1,7 @@
 /**
  * What a log tells and the model cannot derive: descriptors at given numbers, files of unknown size.
  */
-import type { FileRow, TaskRow } from '../base/index.ts';
+import type { FileRow, TaskRow, Vpn } from '../base/index.ts';
 import {
   FS_DISK,
   FS_NO_MMAP,
@@ -11,9 +11,12 @@ import {
   O_LARGEFILE,
   O_TRUNC,
 } from '../mm/fs_types.ts';
-import { fileOf, installAt } from './fd_table.ts';
+import { VM_UFFD_MISSING } from '../mm/vm_flags.ts';
+import { findVmaIntersection } from '../mm/vma_tree.ts';
+import { fileOf, installAt, tableOf } from './fd_table.ts';
 import { describe, ensureInode, kindOf, plainInode } from './namespace.ts';
 import type { KernelState } from './state.ts';
+import { setRange } from './uffd_range.ts';
 
 export interface AssumedFile {
   /** FS_*; by default what the path tells. */
@@ -57,4 +60,18 @@ export function fileForMap(k: KernelState, t: TaskRow, fd: number): FileRow {
   if (file !== 0 || k.observed === undefined || k.observed.errno !== undefined || fd < 0)
     return file;
   return assumeOpen(k, t, fd, `/inherited/${k.m.task.tgid[t]}/${fd}`, 2, { kind: FS_DISK });
+}
+
+/** Registers the mappings of [start, end) for missing pages with the task's userfaultfd, if any. */
+export function assumeRegistered(k: KernelState, t: TaskRow, start: Vpn, end: Vpn): boolean {
+  const { m } = k;
+  const open = tableOf(k, t).entries.flatMap((e) => {
+    const special = e === undefined ? undefined : k.special.get(e.file);
+    return special?.kind === 'uffd' ? [special.context] : [];
+  });
+  const context = open[0];
+  if (context === undefined) return false;
+  const mm = m.task.mm[t]!;
+  const first = findVmaIntersection(m, mm, start, end);
+  return first !== 0 && setRange(m, mm, first, { start, end }, context, VM_UFFD_MISSING, 0) === 0;
 }

@@ -16,7 +16,7 @@ import { FS_DISK } from '../mm/fs_types.ts';
 import { ACCESS_WRITE, access, loadContent, storeContent } from '../mm/memory.ts';
 import { internName, type Machine, type Release } from '../mm/mm_types.ts';
 import { HUGE_NEVER } from '../mm/settings.ts';
-import { type AssumedFile, assumeOpen } from './assume.ts';
+import { type AssumedFile, assumeOpen, assumeRegistered } from './assume.ts';
 import { closeFd } from './fd_table.ts';
 import { addMapping, type Layout, type LayoutVma } from './layout.ts';
 import { DIRECTORIES, ensureInode, mountAt, newTmpfs } from './namespace.ts';
@@ -232,6 +232,14 @@ export class Kernel {
   /** The page below which addresses are handed out. */
   assumeMmapTop(task: TaskRow, vpn: Vpn): void {
     this.m.mm.mmapBase[this.m.task.mm[task]!] = vpn;
+  }
+
+  /**
+   * A log without ioctls shows mappings behave as if registered with the process's userfaultfd:
+   * registers those of [start, end). False when the process has none open.
+   */
+  assumeRegistered(task: TaskRow, start: Vpn, end: Vpn): boolean {
+    return assumeRegistered(this.state, task, start, end);
   }
 
   /** A new image for a task; without a layout, the one that the options chose at boot. */
