@@ -28,7 +28,7 @@ import { evictInode } from './truncate.ts';
 import { capable, vmEnoughMemory, vmUnacctMemory } from './util.ts';
 
 /** Inode numbers of objects without a name: any that differ. */
-const FIRST_INO = 1024;
+export const FIRST_INO = 1024;
 
 export function fileGet(m: Machine, file: FileRow): void {
   m.file.refs[file]!++;

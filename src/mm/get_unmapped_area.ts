@@ -21,11 +21,12 @@ import {
 } from '../base/index.ts';
 import { CAP_SYS_RAWIO, FS_DISK, FS_HUGETLB, FS_SHMEM, FS_ZERO } from './fs_types.ts';
 import type { Machine } from './mm_types.ts';
-import { MAP_32BIT, MAP_ABOVE4G, MAP_FIXED, MAP_SHARED, TASK_PAGES } from './mman.ts';
+import { MAP_32BIT, MAP_ABOVE4G, MAP_FIXED, MAP_SHARED, TASK_PAGES, WRAP_PAGES } from './mman.ts';
 import { HUGE_DENY, HUGE_FORCE, HUGE_NEVER } from './settings.ts';
+import { unmappedAreaTopdown } from './unmapped_area.ts';
 import { capable } from './util.ts';
 import { mmapMinVpn } from './vma.ts';
-import { findVma, holeBottomUp, holeTopDown, vmStartGap } from './vma_tree.ts';
+import { findVma, holeBottomUp, vmStartGap } from './vma_tree.ts';
 
 /** __TASK_UNMAPPED_BASE(): a third of the address space, rounded up to a page. */
 export const TASK_UNMAPPED_BASE: Vpn = Math.ceil(TASK_PAGES / 3);
@@ -85,7 +86,7 @@ export function mmGetUnmappedArea(
     }
     const floor = (flags & MAP_ABOVE4G) !== 0 ? LOW_4G : 1;
     const low = Math.max(floor, mmapMinVpn(m));
-    const end = holeTopDown(m, mm, pages + align - 1, low, m.mm.mmapBase[mm]!);
+    const end = unmappedAreaTopdown(m, mm, pages + align - 1, low, m.mm.mmapBase[mm]!);
     if (end >= 0) {
       const at = end - pages;
       return at - mod(at, align);
@@ -196,7 +197,7 @@ function thpAligns(m: Machine, file: FileRow, hint: Vpn, pages: Pages): boolean 
 
 /**
  * The place for `pages` pages: `hint` (already rounded) or what the file's or the machine's rule
- * finds. `unaligned` tells that a fixed address was not page aligned.
+ * finds. `offset` is that of a fixed address in its page: an error, but not the first.
  * Source: mm/mmap.c __get_unmapped_area(), security/commoncap.c cap_mmap_addr(), 6.18.
  */
 export function getUnmappedArea(
@@ -207,29 +208,31 @@ export function getUnmappedArea(
   pages: Pages,
   pgoff: number,
   flags: number,
-  unaligned = false,
+  offset = 0,
 ): Vpn | Errno {
   if (pages > TASK_PAGES) return -ENOMEM;
   const mm = m.task.mm[task]!;
   let at: number;
   const kind = file === 0 ? 0 : m.inode.kind[m.file.inode[file]!]!;
   const shared = (flags & MAP_SHARED) !== 0;
-  const offset = file === 0 ? 0 : pgoff;
+  const linear = file === 0 ? 0 : pgoff;
   if (kind === FS_SHMEM || ((file === 0 || kind === FS_ZERO) && shared)) {
     const object = kind === FS_ZERO ? 0 : file;
-    at = shmemGetUnmappedArea(m, mm, object, hint, pages, offset, flags);
+    at = shmemGetUnmappedArea(m, mm, object, hint, pages, linear, flags);
   } else if (kind === FS_HUGETLB) {
     at = hugetlbGetUnmappedArea(m, mm, hint, pages, flags);
   } else if (kind === FS_DISK || kind === FS_ZERO) {
-    at = thpGetUnmappedArea(m, mm, hint, pages, offset, flags);
+    at = thpGetUnmappedArea(m, mm, hint, pages, linear, flags);
   } else if (thpAligns(m, file, hint, pages)) {
-    at = thpGetUnmappedArea(m, mm, hint, pages, offset, flags);
+    at = thpGetUnmappedArea(m, mm, hint, pages, linear, flags);
   } else {
     at = mmGetUnmappedArea(m, mm, hint, pages, flags);
   }
   if (at < 0) return at;
-  if (at > TASK_PAGES - pages || (unaligned && at === TASK_PAGES - pages)) return -ENOMEM;
-  if (unaligned) return -EINVAL;
+  // An address in the last page of all looks like an error number to the kernel itself.
+  if (at === WRAP_PAGES - 1 && offset !== 0) return offset - PAGE_SIZE;
+  if (at > TASK_PAGES - pages || (offset !== 0 && at === TASK_PAGES - pages)) return -ENOMEM;
+  if (offset !== 0) return -EINVAL;
   if (at * PAGE_SIZE < m.settings.mmapMinAddr && !capable(m, task, CAP_SYS_RAWIO)) return -EPERM;
   return at;
 }

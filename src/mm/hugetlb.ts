@@ -13,7 +13,7 @@ import {
   PMD_PAGES,
   type TaskRow,
 } from '../base/index.ts';
-import { newFile } from './file.ts';
+import { FIRST_INO, newFile } from './file.ts';
 import { FMODE_READ, FMODE_WRITE, FS_HUGETLB, INODE_NORESERVE, O_RDWR } from './fs_types.ts';
 import { internName, type Machine } from './mm_types.ts';
 import { MAP_HUGE_SHIFT, MAP_NORESERVE } from './mman.ts';
@@ -43,6 +43,7 @@ export function hugetlbFileSetup(m: Machine, task: TaskRow, pages: Pages): FileR
   cols.size[inode] = pages * PAGE_SIZE;
   cols.flags[inode] = INODE_NORESERVE;
   cols.mode[inode] = 0o100777;
+  cols.ino[inode] = FIRST_INO + inode;
   cols.uid[inode] = m.task.euid[task]!;
   const name = internName(m, '/anon_hugepage');
   cols.name[inode] = name;

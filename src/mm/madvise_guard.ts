@@ -8,7 +8,7 @@ import { ZAP_EVEN_COWS, zapPageRange } from './memory_zap.ts';
 import type { Machine } from './mm_types.ts';
 import { isHugePmd, pmdSlot, pteSlot, pteSlotAlloc } from './pgalloc.ts';
 import { isGuardMarker, MARKER_GUARD, makeMarker } from './pgtable.ts';
-import { VM_HUGETLB, VM_LOCKED, VM_MAYWRITE, VM_SPECIAL } from './vm_flags.ts';
+import { VM_HUGETLB, VM_LOCKED, VM_MAYBE_GUARD, VM_MAYWRITE, VM_SPECIAL } from './vm_flags.ts';
 import { vmaIsAnonymous } from './vma.ts';
 
 /** is_valid_guard_vma(): until 6.14 only anonymous memory that may become writable. */
@@ -33,10 +33,19 @@ function installMarkers(m: Machine, v: VmaRow, start: Vpn, end: Vpn): boolean {
   return true;
 }
 
+/**
+ * Markers over [start, end); what is mapped there goes. 6.18.44 marks the VMA so that fork copies
+ * its page tables (VM_MAYBE_GUARD, "gu" in smaps), and gives only anonymous VMAs an anon_vma for it;
+ * before, the anon_vma was what made fork copy.
+ */
 export function madviseGuardInstall(m: Machine, v: VmaRow, start: Vpn, end: Vpn): Errno {
   if (!isValidGuardVma(m, v, false)) return -EINVAL;
-  const error = anonVmaPrepare(m, v);
-  if (error !== 0) return error;
+  const marks = m.release.guardRegions === 'any';
+  if (marks) m.vma.flags[v] = m.vma.flags[v]! | VM_MAYBE_GUARD;
+  if (!marks || vmaIsAnonymous(m, v)) {
+    const error = anonVmaPrepare(m, v);
+    if (error !== 0) return error;
+  }
   if (installMarkers(m, v, start, end)) return 0;
   zapPageRange(m, v, start, end, ZAP_EVEN_COWS);
   if (!installMarkers(m, v, start, end)) {

@@ -31,6 +31,8 @@ import {
   FS_DISK,
   FS_HUGETLB,
   FS_NO_MMAP,
+  FS_SECRET,
+  FS_SHMEM,
   INODE_DIRECTORY,
 } from './fs_types.ts';
 import { getUnmappedArea } from './get_unmapped_area.ts';
@@ -129,7 +131,7 @@ function vmFlagBits(flags: number): number {
   );
 }
 
-/** Largest page offset and length together: MAX_LFS_FILESIZE for a file, all for a directory. */
+/** Largest page offset and length together: MAX_LFS_FILESIZE for a file, all for devices. */
 const MAX_FILE_PAGES = 2251799813685247;
 const MAX_OTHER_PAGES = 4503599627370495;
 
@@ -144,8 +146,11 @@ function fileFlags(m: Machine, r: MmapRequest, pages: Pages, vm: VmFlags): Errno
   const inode = m.file.inode[r.file]!;
   const mode = m.file.mode[r.file]!;
   const directory = (m.inode.flags[inode]! & INODE_DIRECTORY) !== 0;
-  if (r.pgoff > (directory ? MAX_OTHER_PAGES : MAX_FILE_PAGES) - pages) return -EOVERFLOW;
-  const sync = m.inode.kind[inode] === FS_DISK ? MAP_SYNC : 0;
+  const kind = m.inode.kind[inode]!;
+  const regular = kind === FS_SHMEM || kind === FS_DISK || kind === FS_SECRET;
+  const limit = regular || kind === FS_HUGETLB ? MAX_FILE_PAGES : MAX_OTHER_PAGES;
+  if (r.pgoff > limit - pages) return -EOVERFLOW;
+  const sync = kind === FS_DISK ? MAP_SYNC : 0;
   switch (r.flags & MAP_TYPE) {
     case MAP_SHARED_VALIDATE:
       if (r.highFlags || (r.flags & ~(LEGACY_MAP_MASK | sync)) !== 0) return -EOPNOTSUPP;
@@ -168,7 +173,7 @@ function fileFlags(m: Machine, r: MmapRequest, pages: Pages, vm: VmFlags): Errno
     if ((vm.flags & VM_EXEC) !== 0) return -EPERM;
     vm.flags &= ~VM_MAYEXEC;
   }
-  if (m.inode.kind[inode] === FS_NO_MMAP || directory) return -ENODEV;
+  if (kind === FS_NO_MMAP || directory) return -ENODEV;
   if ((vm.flags & VM_GROWSDOWN) !== 0) return -EINVAL;
   const sealed = (m.inode.seals[inode]! & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)) !== 0;
   if (sealed && (vm.flags & VM_SHARED) !== 0) {
@@ -226,8 +231,8 @@ export function doMmap(m: Machine, task: TaskRow, r: MmapRequest): Vpn | Errno {
       VM_MAYEXEC,
     flags2: 0,
   };
-  const unaligned = fixed && !isPageAligned(r.addr);
-  const at = getUnmappedArea(m, task, r.file, hint, pages, r.pgoff, flags, unaligned);
+  const offset = fixed ? word.offsetOf(r.addr) : 0;
+  const at = getUnmappedArea(m, task, r.file, hint, pages, r.pgoff, flags, offset);
   if (at < 0) return at;
   if ((flags & MAP_FIXED_NOREPLACE) !== 0 && findVmaIntersection(m, mm, at, at + pages) !== 0) {
     return -EEXIST;

@@ -17,9 +17,12 @@ import {
 import { anonVmaClone, unlinkAnonVmas } from './anon_vma.ts';
 import { filePut } from './file.ts';
 import type { Machine } from './mm_types.ts';
-import { VM_SOFTDIRTY, VM_SPECIAL } from './vm_flags.ts';
+import { VM_MAYBE_GUARD, VM_SOFTDIRTY, VM_SPECIAL } from './vm_flags.ts';
 import { splitHugePmdIfNeeded, splitVma, vmaHasClose, vmaUnlinkFile } from './vma.ts';
 import { vmaBoundsChanged, vmaTreeErase } from './vma_tree.ts';
+
+/** Flags in which VMAs that merge may differ; what one of them has, the merged VMA has. */
+const VM_STICKY = VM_SOFTDIRTY | VM_MAYBE_GUARD;
 
 /** A range that is to be, with the properties that it will have (struct vma_merge_struct). */
 export interface MergeRange {
@@ -79,7 +82,7 @@ function anonVmaAllows(m: Machine, r: MergeRange, target: VmaRow): boolean {
 function agrees(m: Machine, r: MergeRange, v: VmaRow): boolean {
   const c = m.vma;
   return (
-    ((c.flags[v]! ^ r.flags) & ~VM_SOFTDIRTY) === 0 &&
+    ((c.flags[v]! ^ r.flags) & ~VM_STICKY) === 0 &&
     c.flags2[v] === r.flags2 &&
     c.file[v] === r.file &&
     c.uffd[v] === r.uffd &&
@@ -119,6 +122,11 @@ function dupAnonVma(m: Machine, target: VmaRow, source: VmaRow): void {
   anonVmaClone(m, target, source);
 }
 
+/** What a VMA that merges into `target` has of the sticky flags, `target` has then. */
+function stick(m: Machine, target: VmaRow, flags: number): void {
+  m.vma.flags[target] = m.vma.flags[target]! | (flags & VM_STICKY);
+}
+
 /** Takes a VMA away whose range another one has taken over. */
 function absorb(m: Machine, v: VmaRow): void {
   vmaTreeErase(m, v);
@@ -142,14 +150,19 @@ export function vmaMergeNewRange(m: Machine, r: MergeRange, prev: VmaRow, next: 
   if (left) {
     if (right) dupAnonVma(m, prev, next);
     if (r.copiedFrom !== 0) dupAnonVma(m, prev, r.copiedFrom);
+    stick(m, prev, r.flags);
     const end = right ? m.vma.end[next]! : r.end;
-    if (right) absorb(m, next);
+    if (right) {
+      stick(m, prev, m.vma.flags[next]!);
+      absorb(m, next);
+    }
     m.vma.end[prev] = end;
     vmaBoundsChanged(m, prev);
     return prev;
   }
   if (!right) return 0;
   if (r.copiedFrom !== 0) dupAnonVma(m, next, r.copiedFrom);
+  stick(m, next, r.flags);
   m.vma.start[next] = r.start;
   m.vma.pgoff[next] = r.pgoff;
   vmaBoundsChanged(m, next);
@@ -176,7 +189,9 @@ export function vmaMergeExistingRange(m: Machine, r: MergeRange): VmaRow {
   if (removesMiddle && vmaHasClose(m, middle)) return 0;
   if (left && right && vmaHasClose(m, next)) right = false;
 
+  stick(m, left ? prev : next, r.flags);
   if (left && right) {
+    stick(m, prev, c.flags[next]!);
     dupAnonVma(m, prev, c.anonVma[next] !== 0 ? next : middle);
     const end = c.end[next]!;
     absorb(m, middle);
@@ -231,7 +246,7 @@ export function vmaModify(m: Machine, r: MergeRange): VmaRow | Errno {
   return v;
 }
 
-/** vma_modify_flags(), and sets the flags. */
+/** vma_modify_flags(), and sets the flags; a merged VMA keeps its sticky ones. */
 export function vmaModifyFlags(
   m: Machine,
   v: VmaRow,
@@ -242,7 +257,7 @@ export function vmaModifyFlags(
 ): VmaRow | Errno {
   const held = vmaModify(m, { ...rangeOf(m, v, start, end), flags, flags2 });
   if (held > 0) {
-    m.vma.flags[held] = flags;
+    m.vma.flags[held] = flags | (m.vma.flags[held]! & VM_STICKY);
     m.vma.flags2[held] = flags2;
   }
   return held;
