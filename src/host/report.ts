@@ -22,6 +22,7 @@ export const HOST_CODES = {
   HOST014: 'settings of the machine changed while the program ran',
   HOST015: 'the executor ended',
   HOST016: 'a call that stands for another one on the host',
+  HOST017: "a step that aims at the executor's own memory",
 } as const;
 
 export type HostCode = keyof typeof HOST_CODES;
@@ -37,6 +38,7 @@ const NOTE_CODES: readonly (readonly [HostCode, Severity])[] = [
   ['HOST011', 'error'],
   ['HOST012', 'error'],
   ['HOST013', 'warning'],
+  ['HOST017', 'error'],
 ];
 
 export class HostReport {

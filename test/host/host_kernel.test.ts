@@ -203,7 +203,7 @@ await describeHost('host', (host) => {
     const gone = await ask(host, 'p: c = fork()\nc: exit(0)\nc: read 0');
     expect(codes(gone)).toEqual(['HOST009']);
     const dead = await ask(host, 'p: munmap(0, 0x7ffffffff000)\np: read 0');
-    expect(codes(dead)).toEqual(['HOST006']);
+    expect(codes(dead)).toEqual(['HOST017']);
     const self = await ask(host, 'p: me = getpid()\np: kill(me, SIGKILL)');
     expect(codes(self)).toEqual([]);
   });

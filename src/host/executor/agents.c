@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #ifndef P_PIDFD
@@ -206,17 +207,29 @@ int await_vfork(int task, int child, int *tid, struct reply **reply) {
   return -1;
 }
 
+/*
+ * A process's first thread may end before the others; its pidfd then says nothing until the last
+ * one has ended, but it is a zombie at once.
+ */
+static int is_zombie_leader(int task) {
+  int others = 0;
+  if (tasks[task].process != task) return 0;
+  for (int i = 0; i < TASKS_MAX; i++) others += i != task && tasks[i].alive && tasks[i].process == task;
+  return others && state_of(tasks[task].pid) == 'Z';
+}
+
 int is_dead(int task) {
   struct pollfd wait = {tasks[task].pidfd, POLLIN, 0};
-  return poll(&wait, 1, 0) == 1 && wait.revents;
+  return (poll(&wait, 1, 0) == 1 && wait.revents) || is_zombie_leader(task);
 }
 
 int await_death(int task) {
   struct pollfd wait = {tasks[task].pidfd, POLLIN, 0};
-  int n;
-  do n = poll(&wait, 1, step_limit_ms);
-  while (n < 0 && errno == EINTR);
-  return n == 1 ? 0 : -1;
+  for (int waited = 0; waited <= step_limit_ms; waited++) {
+    if (poll(&wait, 1, 1) == 1) return 0;
+    if (is_zombie_leader(task)) return 0;
+  }
+  return -1;
 }
 
 static int open_of(int pid, const char *name) {
@@ -309,6 +322,18 @@ static void drain(int fd) {
     if (read(fd, answer, sizeof answer) <= 0) return;
 }
 
+/*
+ * A process number is given back a moment after its process was reaped, and the next program's
+ * numbers depend on it. F_SETOWN tells: it looks for the number alone, not for a process.
+ */
+static void await_free_number(int pid) {
+  for (int tries = 0; tries < 2000 && fcntl(to_agent[0], F_SETOWN, pid) == 0; tries++) {
+    struct timespec pause = {0, 20000};
+    nanosleep(&pause, NULL);
+  }
+  fcntl(to_agent[0], F_SETOWN, 0);
+}
+
 /* Nothing of the program may be alive or unread when the next one starts. */
 void end_program(void) {
   for (int i = 0; i < TASKS_MAX; i++)
@@ -318,12 +343,19 @@ void end_program(void) {
     if (await_death(i) < 0) die("task %d (pid %d) cannot be killed", i, tasks[i].pid);
     forget(i);
   }
-  /* Children of dead tasks have become ours: the inspector is the first process of its namespace. */
+  /*
+   * Children of dead tasks have become ours: the inspector is the first process of its namespace.
+   * A process can be reaped a moment after the last of its threads is seen dead, so we wait for it.
+   */
+  for (int i = 0; i < TASKS_MAX; i++)
+    if (tasks[i].used && tasks[i].process == i) waitid(P_PID, (id_t)tasks[i].pid, NULL, WEXITED | __WALL);
   for (;;) {
     siginfo_t info = {0};
-    if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG) < 0 || info.si_pid == 0) break;
+    if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | __WALL) < 0 || info.si_pid == 0) break;
     if (info.si_pid == tasks[ZYGOTE].pid) die("the zygote died");
   }
+  for (int i = 0; i < TASKS_MAX; i++)
+    if (tasks[i].used) await_free_number(tasks[i].pid);
   for (int i = 0; i < TASKS_MAX; i++) {
     if (tasks[i].used) {
       drain(from_agent[i]);

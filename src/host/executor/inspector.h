@@ -56,6 +56,7 @@ enum {
   NOTE_TOO_LARGE,     /* an argument or an observation exceeds a limit of the executor */
   NOTE_NO_AREA,       /* more threads in one process than the agent has areas for */
   NOTE_LEFT,          /* something of the program could not be cleaned up */
+  NOTE_OWN_MEMORY,    /* a step aims at the agent's image */
 };
 
 struct task {
@@ -114,6 +115,7 @@ extern int step_limit_ms;
 
 /* ---- observe.c: what can be seen of the tasks */
 s64 peek(int task, u64 address); /* the byte that a load would see, without a fault; or -errno */
+void settle_lists(void); /* after each step, looked at or not */
 void observe(u32 step, int level);
 void observe_start(void);
 void forget_observation(int task);

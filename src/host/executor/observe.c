@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #define USER_END 0x7ffffffff000UL
@@ -387,6 +388,18 @@ s64 peek(int task, u64 address) {
   int error = errno;
   close(fd);
   return n == 1 ? byte : n < 0 ? -error : -EFAULT;
+}
+
+/*
+ * The kernel puts folios on its lists, and marks them locked, in batches of some fifteen for each
+ * CPU, which hold a reference meanwhile: page flags and what depends on reference counts would
+ * hang on how full a batch happens to be. MADV_COLD empties this CPU's batches first
+ * (madvise_cold, 6.18), and the tasks run on this CPU too.
+ */
+void settle_lists(void) {
+  static u8 *page;
+  if (!page) page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  madvise(page, PAGE, MADV_COLD);
 }
 
 void observe(u32 step, int level) {

@@ -373,6 +373,41 @@ static void take_path(struct reader *r, char *path, u32 size) {
   }
 }
 
+static int meets_image(u64 address, u64 length) {
+  u64 end = address + length;
+  return end >= address && address < IMAGE_END && end > IMAGE_START;
+}
+
+/* True for what would change the agent's image: what comes back then would mean nothing. */
+static int aims_at_image(const struct request *request) {
+  const u64 *a = request->args;
+  if (request->op != REQ_CALL) return request->op <= REQ_EXEC && meets_image(a[0], a[1]);
+  switch (request->nr) {
+  case 9: /* mmap: MAP_FIXED; MAP_FIXED_NOREPLACE only finds the place taken */
+    return (a[3] & 0x10) && meets_image(a[0], a[1]);
+  case 25: /* mremap: the old range, and the new one of MREMAP_FIXED */
+    return meets_image(a[0], a[1]) || ((a[3] & 2) && meets_image(a[4], a[2]));
+  case 10: case 11: case 28: case 149: case 150: case 325: case 216: case 237: case 329: case 462:
+    /* mprotect munmap madvise mlock munlock mlock2 remap_file_pages mbind pkey_mprotect mseal */
+    return meets_image(a[0], a[1]);
+  case 0: case 17: /* read, pread64 into memory of the program */
+    return meets_image(a[1], a[2]) && a[1] < AREAS_START;
+  case 30: /* shmat with SHM_REMAP */
+    return (a[2] & 040000) && meets_image(a[1], PAGE);
+  default:
+    return 0;
+  }
+}
+
+static int refuse_image(const struct step *s, const struct request *request) {
+  if (!aims_at_image(request)) return 0;
+  note(s->index, NOTE_OWN_MEMORY, 0, "the step aims at the executor's own memory, %lx-%lx", IMAGE_START,
+       IMAGE_END);
+  put_outcome(s->index, STEP_LOST, 0, NULL);
+  stopped = 1;
+  return 1;
+}
+
 static void run_step(struct reader *r, const struct step *s) {
   struct request request = {.bytes = sizeof request, .span = sizeof request};
   char path[1024];
@@ -401,6 +436,7 @@ static void run_step(struct reader *r, const struct step *s) {
       stopped = 1;
       return;
     }
+    if (refuse_image(s, &request)) return;
     if (request.nr == SYS_mlockall) request.flags |= REQ_TOUCH_IMAGE;
     if (s->op == STEP_CLONE) return do_clone(s, &request);
     if (s->op == STEP_EXIT) return do_exit(s, &request);
@@ -413,7 +449,7 @@ static void run_step(struct reader *r, const struct step *s) {
     request.args[0] = evaluate(r);
     request.args[1] = evaluate(r);
     request.args[2] = evaluate(r);
-    if (!r->bad) do_request(s, &request);
+    if (!r->bad && !refuse_image(s, &request)) do_request(s, &request);
     return;
   case STEP_ECHO: {
     take_path(r, path, sizeof path);
@@ -470,6 +506,7 @@ void run_program(struct reader *r) {
     if (r->at > next) r->bad = 1;
     r->at = next;
     settle();
+    settle_lists();
     if (stopped) continue;
     observe(done, (int)s.level);
     if (flags & PROGRAM_STATS) put_stats(done);
