@@ -1,0 +1,18 @@
+// Bundles dist/cli and all that it imports into dist/faultline.js: one file to read at the start.
+import { build } from 'esbuild';
+
+// commander is CommonJS and asks for node's own modules with require().
+const banner = `import { createRequire as makeRequire } from 'node:module';
+const require = makeRequire(import.meta.url);`;
+
+await build({
+  absWorkingDir: new URL('..', import.meta.url).pathname,
+  entryPoints: ['dist/cli/main.js'],
+  outfile: 'dist/faultline.js',
+  bundle: true,
+  format: 'esm',
+  platform: 'node',
+  target: 'node20.19',
+  banner: { js: banner },
+  logLevel: 'warning',
+});

@@ -1,0 +1,88 @@
+/**
+ * What is known of each folio over a whole report, and how one of its pages is written:
+ *
+ *   A0 A1   pages of folio A; a folio of a single page has no number
+ *   a0      the same page, mapped read-only
+ *   P p     a page that is a folio of its own and mapped nowhere else, private (anonymous) memory
+ *   F f     the same, of a file or of shared memory
+ *   z       the zero page        g  a guard marker        s  a swap entry
+ *   k       a page of the kernel's own (no folio)
+ *
+ * P and F are used only where a report has so many folios that naming each would hide the large and
+ * the shared ones.
+ */
+
+import type { PageReport, TaskReport } from '../lab/index.ts';
+import { folioName } from '../lab/index.ts';
+import type { Style } from './text.ts';
+
+export interface FolioInfo {
+  readonly folio: number;
+  readonly order: number;
+  readonly anon: boolean;
+  /** Entries of page tables that map one of its pages, over all tasks. */
+  readonly entries: number;
+  /** Names of the tasks that map it. */
+  readonly tasks: readonly string[];
+}
+
+/** Colours of folios, which then repeat. */
+export const FOLIO_COLOURS = 10;
+/** Above so many folios, single pages lose their names. */
+const NAMED_MAX = 36;
+
+export class FolioBook {
+  readonly folios: ReadonlyMap<number, FolioInfo>;
+  readonly crowded: boolean;
+
+  constructor(tasks: readonly TaskReport[]) {
+    const found = new Map<number, FolioInfo & { entries: number; tasks: string[] }>();
+    for (const task of tasks) {
+      for (const page of task.pages) {
+        if (page.folio === 0) continue;
+        const { folio, order, anon } = page;
+        const known = found.get(folio);
+        if (known === undefined) {
+          found.set(folio, { folio, order, anon, entries: 1, tasks: [task.name] });
+        } else {
+          known.entries++;
+          if (!known.tasks.includes(task.name)) known.tasks.push(task.name);
+        }
+      }
+    }
+    this.folios = found;
+    this.crowded = found.size > NAMED_MAX;
+  }
+
+  /** True for a page that is written as P or F. */
+  isNameless(page: PageReport): boolean {
+    return this.crowded && page.order === 0 && (this.folios.get(page.folio)?.entries ?? 0) < 2;
+  }
+
+  cell(page: PageReport): string {
+    if (page.guard === true) return 'g';
+    if (page.zero === true) return 'z';
+    if (!page.present) return 's';
+    if (page.folio === 0) return 'k';
+    const name = this.isNameless(page) ? (page.anon ? 'P' : 'F') : folioName(page.folio);
+    const shown = page.writable ? name : name.toLowerCase();
+    return page.order === 0 ? shown : `${shown}${page.index}`;
+  }
+
+  style(page: PageReport): Style {
+    if (page.guard === true) return 'bad';
+    if (page.zero === true || !page.present || page.folio === 0) return 'note';
+    const colour = (page.folio - 1) % FOLIO_COLOURS;
+    if (this.isNameless(page)) return page.anon ? 'solid-0' : 'folio-0';
+    return page.anon ? `solid-${colour}` : `folio-${colour}`;
+  }
+
+  /** Width of the widest cell. */
+  cellWidth(tasks: readonly TaskReport[]): number {
+    let width = 1;
+    for (const task of tasks) {
+      for (const page of task.pages) width = Math.max(width, this.cell(page).length);
+    }
+    return width;
+  }
+}

@@ -1,0 +1,95 @@
+/** `run`: header, steps, final maps, statistics, laws, summary. */
+import type { RunReport } from '../lab/index.ts';
+import { brokenLaws, lawLines } from './laws_view.ts';
+import { assumptions, countsByCall, mismatches } from './log_view.ts';
+import { stepsTable } from './steps_view.ts';
+import { MapsView, type ViewOptions } from './task_view.ts';
+import { BLANK, clean, count, flow, type Line, paragraph, type Span, span } from './text.ts';
+import { firstSentence, grouped } from './words.ts';
+
+function header(report: RunReport, options: ViewOptions): Line[] {
+  const kind = report.dialect === 'strace' ? 'strace log on' : 'on';
+  const lines: Line[] = [
+    [span(clean(report.file), 'head'), span(` ${kind} `, 'dim'), span(report.kernel, 'strong')],
+  ];
+  const about = clean(firstSentence(report.about));
+  if (about !== '') lines.push(...paragraph([], about, 'dim', options.width));
+  return lines;
+}
+
+function statistics(report: RunReport, options: ViewOptions): Line[] {
+  const items = Object.entries(report.stats)
+    .filter(([, n]) => n !== 0)
+    .map(([name, n]): Line => [span(`${name} `, 'dim'), span(grouped(n))]);
+  if (items.length === 0) return [];
+  return [[span('statistics', 'head')], ...flow(items, '  ', '   ', options.width)];
+}
+
+/** "41 steps: 12 matched, 29 unchecked". */
+export function summaryLine(report: RunReport): Line {
+  const { steps, matched, mismatched, assumed, unchecked, ignored } = report.summary;
+  const broken = report.laws.filter((law) => law.broken.length > 0).length;
+  const out: Span[] = [];
+  const fine = mismatched === 0 && broken === 0;
+  out.push(span(fine ? '✓ ' : '✗ ', fine ? 'ok' : 'bad'));
+  out.push(span(`${count(steps, 'step')}: `, 'strong'));
+  const parts: Span[] = [
+    span(`${grouped(matched)} matched`, matched > 0 ? 'ok' : 'dim'),
+    span(`${grouped(mismatched)} mismatched`, mismatched > 0 ? 'bad' : 'dim'),
+  ];
+  if (assumed > 0) parts.push(span(`${grouped(assumed)} assumed`, 'warn'));
+  if (unchecked > 0) parts.push(span(`${grouped(unchecked)} unchecked`, 'dim'));
+  if (ignored > 0) parts.push(span(`${grouped(ignored)} ignored`, 'dim'));
+  if (report.laws.length > 0) {
+    const text = broken === 0 ? 'no law broken' : `${count(broken, 'law')} broken`;
+    parts.push(span(text, broken === 0 ? 'ok' : 'bad'));
+  }
+  parts.forEach((part, i) => {
+    if (i > 0) out.push(span(', ', 'dim'));
+    out.push(part);
+  });
+  if (report.partial) out.push(span('  (partial: the input is torn)', 'warn'));
+  return out;
+}
+
+function sections(parts: readonly (readonly Line[])[]): Line[] {
+  const lines: Line[] = [];
+  for (const part of parts) {
+    if (part.length === 0) continue;
+    if (lines.length > 0) lines.push(BLANK);
+    lines.push(...part);
+  }
+  return lines;
+}
+
+export function runView(report: RunReport, options: ViewOptions): Line[] {
+  const maps = new MapsView(report, options);
+  const isLog = report.dialect === 'strace';
+  // Settings given by --set come first and are shown in both dialects.
+  const steps =
+    isLog && !options.all
+      ? [countsByCall(report, options), mismatches(report, options), assumptions(report, options)]
+      : [stepsTable(report.steps, report, options)];
+  return sections([
+    header(report, options),
+    ...steps,
+    maps.tasks(),
+    [...maps.folios(), ...maps.legend()],
+    statistics(report, options),
+    lawLines(report, options),
+    [summaryLine(report)],
+  ]);
+}
+
+/** `run --quiet`: what is wrong, and nothing when all is well. */
+export function quietRunView(report: RunReport, options: ViewOptions): Line[] {
+  const wrong = mismatches(report, options);
+  const broken = report.laws.filter((law) => law.broken.length > 0);
+  if (wrong.length === 0 && broken.length === 0) return [];
+  return [
+    [span(clean(report.file), 'head'), span(' on ', 'dim'), span(report.kernel, 'strong')],
+    ...wrong,
+    ...brokenLaws(report, options),
+    summaryLine(report),
+  ];
+}
