@@ -5,7 +5,7 @@ import { build } from 'esbuild';
 const banner = `import { createRequire as makeRequire } from 'node:module';
 const require = makeRequire(import.meta.url);`;
 
-await build({
+const result = build({
   absWorkingDir: new URL('..', import.meta.url).pathname,
   entryPoints: ['dist/cli/main.js'],
   outfile: 'dist/faultline.js',
@@ -16,3 +16,5 @@ await build({
   banner: { js: banner },
   logLevel: 'warning',
 });
+// esbuild has printed what is wrong, with the place; its exception adds nothing.
+await result.catch(() => process.exit(1));

@@ -104,7 +104,7 @@ export class Output {
     const colours = { error: this.#errorChalk.red.bold, warning: this.#errorChalk.yellow.bold };
     let text = '';
     for (const d of found) {
-      if (d.severity !== 'error' && this.options.quiet === true) continue;
+      if (d.severity === 'note' && this.options.quiet === true) continue;
       const plain = clean(formatDiagnostic(d));
       const colour = d.severity === 'note' ? this.#errorChalk.bold : colours[d.severity];
       text += `${plain.replace(`: ${d.severity}: `, () => `: ${colour(`${d.severity}:`)} `)}\n`;

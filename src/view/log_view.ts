@@ -75,10 +75,14 @@ export function countsByCall(report: RunReport, options: ViewOptions): Line[] {
   if (ignored.length === 0) return lines;
   const total = ignored.reduce((sum, c) => sum + c.by.ignored, 0);
   const items = ignored.map((c): Line => [span(`${clean(c.name)} ${c.by.ignored}`, 'dim')]);
-  const head: Line = [
-    span(`${count(total, 'step')} that do not concern memory were ignored:`, 'dim'),
-  ];
-  return [...lines, BLANK, [span('  '), ...head], ...flow(items, '    ', ', ', options.width)];
+  const head: Line = [span(`  ${count(total, 'step')} ignored, no concern of memory: `, 'dim')];
+  const [first, ...rest] = items;
+  return [...lines, BLANK, ...flow([[...head, ...first!], ...rest], '', ', ', options.width)];
+}
+
+/** A log's step without its result, which stands in a column of its own. */
+function callText(step: StepReport): string {
+  return stepText(step).replace(/\)\s+= [^()]*(?:\([^()]*\))?$/, ')');
 }
 
 const LIST_COLUMNS: readonly Column[] = [
@@ -95,7 +99,7 @@ function rowsOf(steps: readonly StepReport[], report: RunReport, textMax: number
   return steps.map((step) => [
     [span(step.line === 0 ? '--set' : String(step.line), 'dim')],
     showTask ? [span(clean(step.task), 'head')] : BLANK,
-    [span(cut(stepText(step), textMax))],
+    [span(cut(callText(step), textMax))],
     [span(cut(resultText(step), 24), 'strong')],
     [span(faultsText(step), 'note')],
   ]);
@@ -114,7 +118,7 @@ export function mismatches(report: RunReport, options: ViewOptions): Line[] {
 }
 
 /** Without --all, so many assumed steps are listed. */
-const ASSUMED_MAX = 24;
+const ASSUMED_MAX = 8;
 
 export function assumptions(report: RunReport, options: ViewOptions): Line[] {
   const assumed = report.steps.filter((step) => step.verdict === 'assumed');

@@ -32,7 +32,7 @@ export function summaryLine(report: RunReport): Line {
   const out: Span[] = [];
   const fine = mismatched === 0 && broken === 0;
   out.push(span(fine ? '✓ ' : '✗ ', fine ? 'ok' : 'bad'));
-  out.push(span(`${count(steps, 'step')}: `, 'strong'));
+  out.push(span(`${grouped(steps)} ${steps === 1 ? 'step' : 'steps'}: `, 'strong'));
   const parts: Span[] = [
     span(`${grouped(matched)} matched`, matched > 0 ? 'ok' : 'dim'),
     span(`${grouped(mismatched)} mismatched`, mismatched > 0 ? 'bad' : 'dim'),

@@ -18,12 +18,22 @@ const OUTCOMES: Readonly<Record<WhyDecision['outcome'], { sign: string; style: S
   note: { sign: '·', style: 'dim' },
 };
 
+interface Widths {
+  readonly size: number;
+  readonly outcome: number;
+}
+
 /** One decision: the size it speaks of, the outcome, the rule, and who decides. */
-function decision(d: WhyDecision, sizes: number, outcomes: number, options: ViewOptions): Line[] {
+function decision(
+  d: WhyDecision,
+  before: WhyDecision | undefined,
+  columns: Widths,
+  options: ViewOptions,
+): Line[] {
   const { sign, style } = OUTCOMES[d.outcome];
   const head: Span[] = [
-    span(`  ${d.size.padStart(sizes)}${sizes > 0 ? '  ' : ''}`, 'strong'),
-    span(sign.padEnd(outcomes + 2), style),
+    span(`  ${d.size.padStart(columns.size)}${columns.size > 0 ? '  ' : ''}`, 'strong'),
+    span(sign.padEnd(columns.outcome + 2), style),
   ];
   const lines = paragraph(
     head,
@@ -31,7 +41,8 @@ function decision(d: WhyDecision, sizes: number, outcomes: number, options: View
     d.outcome === 'note' ? 'dim' : 'plain',
     options.width,
   );
-  if (d.source === '') return lines;
+  // Refusals of one function follow each other: it is named with the first.
+  if (d.source === '' || d.source === before?.source) return lines;
   const last = lines[lines.length - 1]!;
   const source: Line = [span(`  [${d.source}]`, 'dim')];
   if (lineWidth(last) + lineWidth(source) <= options.width) {
@@ -48,18 +59,16 @@ function fault(f: WhyFault, options: ViewOptions): Line[] {
     span(task, 'head'),
     span(clean(f.text)),
   ];
-  const sizes = f.decisions.reduce((max, d) => Math.max(max, d.size.length), 0);
-  const outcomes = f.decisions.reduce(
-    (max, d) => Math.max(max, OUTCOMES[d.outcome].sign.length),
-    0,
-  );
+  const widest = (of: (d: WhyDecision) => string): number =>
+    f.decisions.reduce((max, d) => Math.max(max, of(d).length), 0);
+  const columns = { size: widest((d) => d.size), outcome: widest((d) => OUTCOMES[d.outcome].sign) };
   // The first note only repeats what the fault was; its source belongs to the heading then.
   const first = f.decisions[0];
   const repeats = first?.outcome === 'note' && first.text === f.what;
   const what: Span[] = [span('  '), span(clean(f.what), 'strong')];
   if (repeats) what.push(span(`  [${clean(first.source)}]`, 'dim'));
   const rest = repeats ? f.decisions.slice(1) : f.decisions;
-  return [head, what, ...rest.flatMap((d) => decision(d, sizes, outcomes, options))];
+  return [head, what, ...rest.flatMap((d, i) => decision(d, rest[i - 1], columns, options))];
 }
 
 export function whyView(report: WhyReport, options: ViewOptions): Line[] {
