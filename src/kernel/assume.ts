@@ -1,20 +1,24 @@
 /**
  * What a log tells and the model cannot derive: descriptors at given numbers, files of unknown size.
  */
-import type { FileRow, TaskRow, Vpn } from '../base/index.ts';
+import type { FileRow, InodeRow, TaskRow, Vpn } from '../base/index.ts';
 import {
   FS_DISK,
   FS_NO_MMAP,
+  FS_OPAQUE,
   FS_SHMEM,
+  INODE_SIZE_UNKNOWN,
   O_CLOEXEC,
   O_CREAT,
+  O_EXCL,
   O_LARGEFILE,
   O_TRUNC,
 } from '../mm/fs_types.ts';
+import { truncateSetsize } from '../mm/truncate.ts';
 import { VM_UFFD_MISSING } from '../mm/vm_flags.ts';
 import { findVmaIntersection } from '../mm/vma_tree.ts';
 import { fileOf, installAt, tableOf } from './fd_table.ts';
-import { describe, ensureInode, kindOf, plainInode } from './namespace.ts';
+import { describe, ensureInode, kindOf, plainInode, removeName } from './namespace.ts';
 import type { KernelState } from './state.ts';
 import { setRange } from './uffd_range.ts';
 
@@ -26,8 +30,13 @@ export interface AssumedFile {
   readonly cloexec?: boolean;
 }
 
+/** Anonymous inodes without an mmap operation; io_uring, perf events, bpf maps have one. */
+const NO_MMAP =
+  /^anon_inode:\[?(eventfd|eventpoll|timerfd|signalfd|inotify|pidfd|userfaultfd|fanotify)/;
+
 /** strace -y names what has no path as "pipe:[123]", "anon_inode:[eventfd]", "socket:[7]". */
 function kindByName(k: KernelState, path: string): number {
+  if (path.startsWith('anon_inode:')) return NO_MMAP.test(path) ? FS_NO_MMAP : FS_OPAQUE;
   if (!path.startsWith('/')) return FS_NO_MMAP;
   if (path.startsWith('/memfd:') || path.startsWith('/SYSV')) return FS_SHMEM;
   if (k.directories.has(path)) return FS_NO_MMAP;
@@ -44,14 +53,30 @@ export function assumeOpen(
   assumed: AssumedFile,
 ): FileRow {
   const kind = assumed.kind ?? kindByName(k, path);
-  const fresh = (flags & O_TRUNC) !== 0 || ((flags & O_CREAT) !== 0 && kind === FS_SHMEM);
-  const size = assumed.size ?? (fresh && !k.names.has(path) ? 0 : undefined);
+  const created = (flags & (O_CREAT | O_EXCL)) === (O_CREAT | O_EXCL);
+  if (created && k.names.has(path)) removeName(k, path);
+  const fresh = created || (flags & O_TRUNC) !== 0;
+  const size = assumed.size ?? (fresh ? 0 : undefined);
   const inode =
     kind === FS_NO_MMAP ? plainInode(k, path, false) : ensureInode(k, t, path, kind, size);
-  if ((flags & O_TRUNC) !== 0 && kind !== FS_NO_MMAP) k.m.inode.size[inode] = 0;
+  if ((flags & O_TRUNC) !== 0 && kind !== FS_NO_MMAP) sizeKnown(k, inode, 0);
   const file = describe(k, inode, path, flags | O_LARGEFILE);
   installAt(k, t, fd, file, assumed.cloexec ?? (flags & O_CLOEXEC) !== 0);
   return file;
+}
+
+/** The log tells a file's size. */
+export function sizeKnown(k: KernelState, inode: InodeRow, bytes: number): void {
+  k.m.inode.flags[inode] = k.m.inode.flags[inode]! & ~INODE_SIZE_UNKNOWN;
+  truncateSetsize(k.m, inode, bytes);
+}
+
+/** Something wrote to a file that the model did not see: its size is not known any more. */
+export function sizeLost(k: KernelState, file: FileRow): void {
+  const inode = k.m.file.inode[file]!;
+  const kind = k.m.inode.kind[inode];
+  if (kind !== FS_DISK && kind !== FS_SHMEM) return;
+  k.m.inode.flags[inode] = k.m.inode.flags[inode]! | INODE_SIZE_UNKNOWN;
 }
 
 /** The description of `fd`; where a log uses one that was inherited, a file of unknown size. */

@@ -3,7 +3,6 @@
  * fs/open.c, mm/memfd.c, mm/secretmem.c, 6.18).
  */
 import {
-  EACCES,
   EBADF,
   EFAULT,
   EFBIG,
@@ -17,19 +16,14 @@ import {
   ESPIPE,
   type FileRow,
   type InodeRow,
-  newRow,
   PAGE_SIZE,
   type TaskRow,
-  word,
 } from '../base/index.ts';
-import { filePut, newFile, shmemFileSetup } from '../mm/file.ts';
 import { folioMarkDirty } from '../mm/filemap.ts';
 import { folioIndex, folioPages, headOf } from '../mm/folio.ts';
 import {
-  F_SEAL_EXEC,
   F_SEAL_FUTURE_WRITE,
   F_SEAL_GROW,
-  F_SEAL_SEAL,
   F_SEAL_SHRINK,
   F_SEAL_WRITE,
   FMODE_READ,
@@ -41,22 +35,14 @@ import {
   FS_SHMEM,
   FS_ZERO,
   INODE_DIRECTORY,
-  INODE_MEMFD,
-  INODE_NORESERVE,
   INODE_SIZE_UNKNOWN,
-  INODE_UNEVICTABLE,
   O_APPEND,
-  O_CLOEXEC,
-  O_NONBLOCK,
-  O_RDWR,
-  O_WRONLY,
 } from '../mm/fs_types.ts';
-import { hugetlbFileSetup, hugetlbPages } from '../mm/hugetlb.ts';
-import { internName } from '../mm/mm_types.ts';
 import { SGP_FALLOC, shmemGetFolio, shmemResult } from '../mm/shmem.ts';
 import { punchHole, truncatePageRange, truncateSetsize } from '../mm/truncate.ts';
-import { pathArg, plainFd } from './calls_open.ts';
-import { closeFd, fileOf, installAt, installFd, rawFile } from './fd_table.ts';
+import { sizeKnown } from './assume.ts';
+import { pathArg } from './calls_open.ts';
+import { fileOf } from './fd_table.ts';
 import { readFile, type Source, writeFile } from './file_io.ts';
 import { knobFor, writeProc } from './proc_paths.ts';
 import type { CallTable, KernelState } from './state.ts';
@@ -174,7 +160,12 @@ function lseek(k: KernelState, t: TaskRow, a: Args): Outcome {
   const file = fileOf(k, t, a.int(0));
   if (file === 0) return k.observed === undefined ? -EBADF : { ignored: OUTSIDE };
   if (k.observed !== undefined) {
-    if (k.observed.value !== undefined) m.file.pos[file] = k.observed.value;
+    const { value } = k.observed;
+    if (value !== undefined) {
+      m.file.pos[file] = value;
+      const end = value - a.signed(1);
+      if (a.int(2) === 2 && regular(k, m.file.inode[file]!)) sizeSeen(k, file, end);
+    }
     return { ignored: OUTSIDE };
   }
   const inode = m.file.inode[file]!;
@@ -191,6 +182,13 @@ function lseek(k: KernelState, t: TaskRow, a: Args): Outcome {
   if (pos < 0) return -EINVAL;
   m.file.pos[file] = pos;
   return pos;
+}
+
+/** A log shows where a file ends. */
+function sizeSeen(k: KernelState, file: FileRow, bytes: number): void {
+  const inode = k.m.file.inode[file]!;
+  if (k.m.inode.size[inode] !== bytes) sizeKnown(k, inode, bytes);
+  else k.m.inode.flags[inode] = k.m.inode.flags[inode]! & ~INODE_SIZE_UNKNOWN;
 }
 
 /** inode_newsize_ok() and the seals; 0 or -errno. */
@@ -372,133 +370,6 @@ function diskFallocate(
   return 0;
 }
 
-const MFD_CLOEXEC = 1;
-const MFD_ALLOW_SEALING = 2;
-const MFD_HUGETLB = 4;
-const MFD_NOEXEC_SEAL = 8;
-const MFD_EXEC = 16;
-const MFD_ALL = 31;
-
-/** memfd_create(2). Source: mm/memfd.c, 6.18. */
-function memfdCreate(k: KernelState, t: TaskRow, a: Args): Outcome {
-  const { m } = k;
-  let flags = a.int(1);
-  const huge = (flags & MFD_HUGETLB) !== 0;
-  if ((flags & ~(huge ? MFD_ALL | (0x3f << 26) : MFD_ALL)) !== 0) return -EINVAL;
-  if ((flags & MFD_EXEC) !== 0 && (flags & MFD_NOEXEC_SEAL) !== 0) return -EINVAL;
-  const policy = m.settings.memfdNoexec;
-  if ((flags & (MFD_EXEC | MFD_NOEXEC_SEAL)) === 0)
-    flags |= policy >= 1 ? MFD_NOEXEC_SEAL : MFD_EXEC;
-  if ((flags & MFD_NOEXEC_SEAL) === 0 && policy >= 2) return -EACCES;
-  const name = a.text(0);
-  if (name === undefined) return { unmodelled: 'memfd_create with a name in memory' };
-  if (name.length > 249) return -EINVAL;
-  const file = memfdFile(k, t, name, flags);
-  if (file < 0) return file;
-  return install(k, t, file, (flags & MFD_CLOEXEC) !== 0);
-}
-
-function memfdFile(k: KernelState, t: TaskRow, name: string, flags: number): number {
-  const { m } = k;
-  let file: number;
-  if ((flags & MFD_HUGETLB) !== 0) {
-    const pages = hugetlbPages(m, flags);
-    if (pages < 0) return -ENODEV;
-    file = hugetlbFileSetup(m, t, 0);
-    m.file.name[file] = internName(m, `/memfd:${name}`);
-  } else {
-    file = shmemFileSetup(m, t, `/memfd:${name}`, 0, INODE_MEMFD | INODE_NORESERVE);
-    if (file < 0) return file;
-  }
-  const inode = m.file.inode[file]!;
-  let seals = F_SEAL_SEAL;
-  if ((flags & MFD_NOEXEC_SEAL) !== 0) {
-    m.inode.mode[inode] = m.inode.mode[inode]! & ~0o111;
-    seals = F_SEAL_EXEC;
-  } else if ((flags & MFD_ALLOW_SEALING) !== 0) seals = 0;
-  m.inode.seals[inode] = seals;
-  return file;
-}
-
-/** memfd_secret(2). Source: mm/secretmem.c, 6.18. */
-function memfdSecret(k: KernelState, t: TaskRow, a: Args): Outcome {
-  const { m } = k;
-  if ((a.int(0) & ~O_CLOEXEC) !== 0) return -EINVAL;
-  const inode = newRow(m.inode);
-  m.inode.kind[inode] = FS_SECRET;
-  m.inode.flags[inode] = INODE_UNEVICTABLE;
-  m.inode.mode[inode] = 0o100600;
-  m.inode.ino[inode] = k.nextIno++;
-  const file = newFile(m, inode, FMODE_READ | FMODE_WRITE, O_RDWR, internName(m, '/secretmem'));
-  return install(k, t, file, a.int(0) !== 0);
-}
-
-/** Gives a new description its number: the lowest, or in a log the one that it shows. */
-export function install(k: KernelState, t: TaskRow, file: FileRow, cloexec: boolean): Outcome {
-  const told = k.observed?.value;
-  if (told !== undefined) {
-    installAt(k, t, told, file, cloexec);
-    return { ignored: 'which descriptors a program inherited is not known' };
-  }
-  const fd = installFd(k, t, file, cloexec);
-  if (fd < 0) filePut(k.m, file);
-  return fd;
-}
-
-/** A descriptor for something without pages. */
-function endpoint(
-  k: KernelState,
-  t: TaskRow,
-  name: string,
-  cloexec: boolean,
-  flags = O_RDWR,
-): Outcome {
-  const fd = plainFd(k, t, `${name}:[${k.nextIno++}]`, flags, cloexec);
-  const told = k.observed?.value;
-  if (k.observed === undefined || fd < 0) return fd;
-  const file = rawFile(k, t, fd);
-  if (told === undefined) closeFd(k, t, fd);
-  else if (told !== fd) {
-    k.m.file.refs[file]!++;
-    installAt(k, t, told, file, cloexec);
-    closeFd(k, t, fd);
-  }
-  return { ignored: OUTSIDE };
-}
-
-/** pipe(2), socketpair(2): two ends; a log shows their numbers in an array. */
-function pair(
-  k: KernelState,
-  t: TaskRow,
-  a: Args,
-  at: number,
-  name: string,
-  flags: number,
-): Outcome {
-  const cloexec = (flags & O_CLOEXEC) !== 0;
-  const shown = a.values[at];
-  const told = k.observed !== undefined && Array.isArray(shown) ? shown : [];
-  const observed = k.observed;
-  k.observed = undefined;
-  const ends = [0, O_WRONLY].map((mode) =>
-    endpoint(k, t, name, cloexec, name === 'pipe' ? mode | (flags & O_NONBLOCK) : O_RDWR),
-  );
-  k.observed = observed;
-  ends.forEach((fd, i) => {
-    const number = told[i];
-    if (typeof fd !== 'number' || fd < 0 || !isInt(number)) return;
-    const wanted = word.toInt32(number);
-    if (wanted === fd) return;
-    const file = rawFile(k, t, fd);
-    k.m.file.refs[file]!++;
-    installAt(k, t, wanted, file, cloexec);
-    closeFd(k, t, fd);
-  });
-  const failed = ends.find((fd) => typeof fd === 'number' && fd < 0);
-  if (observed !== undefined) return { ignored: OUTSIDE };
-  return failed ?? 0;
-}
-
 export const FILE_CALLS: CallTable = {
   read: ['ua|u', (k, t, a) => read(k, t, a, -1)],
   write: ['ua|u', (k, t, a) => write(k, t, a, -1)],
@@ -508,31 +379,4 @@ export const FILE_CALLS: CallTable = {
   ftruncate: ['uu', ftruncate],
   truncate: ['su', truncate],
   fallocate: ['uuuu', fallocate],
-  memfd_create: ['s|u', memfdCreate],
-  memfd_secret: ['|u', memfdSecret],
-  pipe: ['a', (k, t, a) => pair(k, t, a, 0, 'pipe', 0)],
-  pipe2: ['a|u', (k, t, a) => pair(k, t, a, 0, 'pipe', a.int(1))],
-  socketpair: ['uuua', (k, t, a) => pair(k, t, a, 3, 'socket', a.int(1))],
-  socket: ['uuu', (k, t, a) => endpoint(k, t, 'socket', (a.int(1) & O_CLOEXEC) !== 0)],
-  accept: ['u|aa', (k, t) => endpoint(k, t, 'socket', false)],
-  accept4: ['u|aau', (k, t, a) => endpoint(k, t, 'socket', (a.int(3) & O_CLOEXEC) !== 0)],
-  eventfd: ['u', (k, t) => endpoint(k, t, 'eventfd', false)],
-  eventfd2: ['u|u', (k, t, a) => endpoint(k, t, 'eventfd', (a.int(1) & O_CLOEXEC) !== 0)],
-  epoll_create: ['u', (k, t) => endpoint(k, t, 'eventpoll', false)],
-  epoll_create1: ['u', (k, t, a) => endpoint(k, t, 'eventpoll', (a.int(0) & O_CLOEXEC) !== 0)],
-  timerfd_create: ['u|u', (k, t, a) => endpoint(k, t, 'timerfd', (a.int(1) & O_CLOEXEC) !== 0)],
-  signalfd: ['uaa', (k, t) => endpoint(k, t, 'signalfd', false)],
-  signalfd4: ['uaa|u', (k, t, a) => endpoint(k, t, 'signalfd', (a.int(3) & O_CLOEXEC) !== 0)],
-  inotify_init: ['', (k, t) => endpoint(k, t, 'inotify', false)],
-  inotify_init1: ['|u', (k, t, a) => endpoint(k, t, 'inotify', (a.int(0) & O_CLOEXEC) !== 0)],
 };
-for (const name of ['fsync', 'fdatasync', 'sync', 'syncfs']) {
-  (FILE_CALLS as Record<string, CallTable[string]>)[name] = ['|u', syncCall];
-}
-
-/** Nothing is written back: pages stay dirty until they go. */
-function syncCall(k: KernelState, t: TaskRow, a: Args): Outcome {
-  if (!a.has(0)) return 0;
-  if (fileOf(k, t, a.int(0)) !== 0) return 0;
-  return k.observed === undefined ? -EBADF : { ignored: OUTSIDE };
-}

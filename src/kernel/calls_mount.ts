@@ -104,6 +104,5 @@ function umount(k: KernelState, t: TaskRow, a: Args): Outcome {
 
 export const MOUNT_CALLS: CallTable = {
   mount: ['sss|uas', mount],
-  umount: ['s', umount],
   umount2: ['s|u', umount],
 };

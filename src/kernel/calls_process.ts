@@ -24,9 +24,8 @@ import {
   CAP_SYS_RESOURCE,
 } from '../mm/fs_types.ts';
 import { capable } from '../mm/util.ts';
-import { install } from './calls_file.ts';
 import { pathArg } from './calls_open.ts';
-import { rawFile, tableOf } from './fd_table.ts';
+import { install, rawFile, tableOf } from './fd_table.ts';
 import { describe, plainInode } from './namespace.ts';
 import {
   CLONE_VFORK,
@@ -39,7 +38,7 @@ import {
   WAIT_BLOCKS,
   wait,
 } from './process.ts';
-import type { CallTable, KernelState } from './state.ts';
+import type { CallTable, Handler, KernelState } from './state.ts';
 import { type Args, field, type Outcome, type StructValue } from './values.ts';
 
 const NOT_MEMORY = 'identity and signals of processes are not part of memory';
@@ -279,6 +278,12 @@ function unshare(k: KernelState, t: TaskRow, a: Args): Outcome {
   return { ignored: NOT_MEMORY };
 }
 
+/** Calls whose work the model does not have; a log's result of them is let pass. */
+function inLogOnly(name: string): Handler {
+  return (k) =>
+    k.observed === undefined ? { unmodelled: `the call ${name}` } : { ignored: NOT_MEMORY };
+}
+
 export const PROCESS_CALLS: CallTable = {
   fork: ['', (k, t) => born(k, t, 17)],
   vfork: ['', (k, t) => born(k, t, CLONE_VM | CLONE_VFORK | 17)],
@@ -343,6 +348,15 @@ export const PROCESS_CALLS: CallTable = {
   personality: ['u', personality],
   arch_prctl: ['u|a', () => ({ ignored: 'segment bases are not part of memory' })],
   unshare: ['u', unshare],
+  pidfd_getfd: ['uu|u', inLogOnly('pidfd_getfd')],
+  ptrace: ['u|aaa', inLogOnly('ptrace')],
+  process_mrelease: ['u|u', inLogOnly('process_mrelease')],
+  process_vm_readv: ['uauau|u', inLogOnly('process_vm_readv')],
+  process_vm_writev: ['uauau|u', inLogOnly('process_vm_writev')],
+  chroot: ['s', inLogOnly('chroot')],
+  pivot_root: ['ss', inLogOnly('pivot_root')],
+  swapon: ['s|u', inLogOnly('swapon')],
+  swapoff: ['s', inLogOnly('swapoff')],
   setns: ['uu', ignored],
   getrusage: ['u|a', () => ({ ignored: 'times are not modelled; faults are counted per step' })],
   pause: ['', () => ({ none: true })],

@@ -36,8 +36,7 @@ import {
   VM2_UFFD_MINOR,
 } from '../mm/vm_flags.ts';
 import { findVmaIntersection } from '../mm/vma_tree.ts';
-import { install } from './calls_file.ts';
-import { rawFile } from './fd_table.ts';
+import { install, rawFile } from './fd_table.ts';
 import { describe, plainInode } from './namespace.ts';
 import type { CallTable, KernelState } from './state.ts';
 import { type Range, setRange } from './uffd_range.ts';

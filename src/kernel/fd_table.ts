@@ -7,6 +7,7 @@ import { fileGet, filePut } from '../mm/file.ts';
 import { FMODE_PATH } from '../mm/fs_types.ts';
 import type { Fd, FdTable, KernelState } from './state.ts';
 import { releaseUffd } from './uffd_range.ts';
+import type { Outcome } from './values.ts';
 
 export function newTable(k: KernelState, entries: (Fd | undefined)[] = []): number {
   const id = k.nextTable++;
@@ -156,4 +157,16 @@ export function execTable(k: KernelState, t: TaskRow): void {
   tableOf(k, t).entries.forEach((e, fd) => {
     if (e?.cloexec === true) closeFd(k, t, fd);
   });
+}
+
+/** Gives a new description its number: the lowest, or in a log the one that it shows. */
+export function install(k: KernelState, t: TaskRow, file: FileRow, cloexec: boolean): Outcome {
+  const told = k.observed?.value;
+  if (told !== undefined) {
+    installAt(k, t, told, file, cloexec);
+    return { ignored: 'which descriptors a program inherited is not known' };
+  }
+  const fd = installFd(k, t, file, cloexec);
+  if (fd < 0) filePut(k.m, file);
+  return fd;
 }

@@ -1,13 +1,18 @@
 /**
  * All calls by name, and the names of x86-64 numbers that strace prints bare (`syscall_0x1ce`).
  */
+import { ENDPOINT_CALLS } from './calls_endpoint.ts';
+import { FD_CALLS } from './calls_fd.ts';
 import { FILE_CALLS } from './calls_file.ts';
 import { LIMIT_CALLS } from './calls_limits.ts';
+import { MEMFD_CALLS } from './calls_memfd.ts';
 import { MEMORY_CALLS } from './calls_memory.ts';
 import { MOUNT_CALLS } from './calls_mount.ts';
 import { OPEN_CALLS } from './calls_open.ts';
+import { POLICY_CALLS } from './calls_policy.ts';
 import { PROCESS_CALLS } from './calls_process.ts';
 import { SHM_CALLS } from './calls_shm.ts';
+import { TRANSFER_CALLS } from './calls_transfer.ts';
 import { UFFD_CALLS } from './calls_uffd.ts';
 import type { CallSpec } from './state.ts';
 
@@ -15,7 +20,12 @@ const CALLS = new Map<string, CallSpec>(
   [
     MEMORY_CALLS,
     OPEN_CALLS,
+    FD_CALLS,
     FILE_CALLS,
+    MEMFD_CALLS,
+    ENDPOINT_CALLS,
+    TRANSFER_CALLS,
+    POLICY_CALLS,
     PROCESS_CALLS,
     LIMIT_CALLS,
     SHM_CALLS,

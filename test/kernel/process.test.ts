@@ -176,7 +176,7 @@ test('a log tells what the model cannot know', () => {
 
 test('what the model has not is named', () => {
   const d = new Driver();
-  expect(d.raw('io_uring_setup', 1, 0)).toEqual({ unmodelled: 'the call io_uring_setup' });
+  expect(d.raw('bpf', 1, 0)).toEqual({ unmodelled: 'the call bpf' });
   expect(d.raw('mmap', 0)).toEqual({ unmodelled: 'mmap takes 4 arguments, here are 1' });
   expect(d.raw('mmap', 'x', 1, 1, 1)).toEqual({
     unmodelled: 'argument 1 of mmap is not a number',
