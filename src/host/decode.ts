@@ -100,7 +100,7 @@ const CODES: Readonly<Record<string, readonly string[]>> = {
     '',
     'CPERR',
   ],
-  SIGBUS: ['', 'ADRALN', 'ADRERR', 'OBJERR', 'MCEERR_AR', 'MCEERR_AO'],
+  SIGBUS: ['', 'ADRALN', 'ADRERR', 'OBJERR', 'AR', 'AO'],
 };
 
 function signalInfo(signo: number, code: number, address: U64): SignalInfo {

@@ -114,7 +114,9 @@ static u64 first;
 static void put_outcome(u32 step, u32 flags, s64 result, const struct reply *reply) {
   int failed = reply == NULL || reply->op == REQ_CALL || reply->op == REQ_CLONE || reply->op == REQ_EXECVE;
   failed = failed && result < 0 && result >= -4095;
+  int stores = reply && (reply->op == REQ_WRITE || reply->op == REQ_EXEC);
   if (reply && reply->signo) flags |= STEP_SIGNAL;
+  else if (stores) flags |= 0; /* An access that loads nothing has no value. */
   else if (!(flags & (STEP_BLOCKED | STEP_LOST))) flags |= failed ? STEP_ERRNO : STEP_VALUE;
   u64 pages = reply && (flags & STEP_FAULTS) ? reply->pages : 0;
   u64 bits = reply && (flags & STEP_FAULTS) ? reply->bytes - sizeof *reply : 0;
@@ -455,7 +457,10 @@ static void run_step(struct reader *r, const struct step *s) {
     take_path(r, path, sizeof path);
     u32 size = take(r);
     const u8 *value = take_bytes(r, size);
-    if (!r->bad) put_outcome(s->index, 0, write_setting(s->index, path, value, size), NULL);
+    if (!r->bad) {
+      int error = write_setting(s->index, path, value, size);
+      put_outcome(s->index, 0, error ? error : (s64)size, NULL);
+    }
     return;
   }
   case STEP_CAT:
