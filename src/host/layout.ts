@@ -33,7 +33,10 @@ export interface OwnImage {
   readonly endVpn: number;
 }
 
-/** What is seen of a task, the executor's image taken out. */
+/**
+ * What is seen of a task, the executor's image taken out. Sizes in kB come from status, which is
+ * read at level `full` only; -1 says that it was not read.
+ */
 export function observationOf(name: string, view: TaskView, own: OwnImage): TaskObservation {
   const { status, vmas } = view.text;
   const image = vmas.find((vma) => vma.startVpn === own.startVpn);

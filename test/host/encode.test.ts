@@ -1,5 +1,9 @@
 /** Programs as frames for the executor, and its answers as data: no kernel is asked here. */
-import { describe, expect, it } from 'vitest';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it, vi } from 'vitest';
+import { buildExecutor } from '../../src/host/build.ts';
 import { decodeFrame } from '../../src/host/decode.ts';
 import { encodeProgram } from '../../src/host/encode.ts';
 import { Words } from '../../src/host/words.ts';
@@ -77,5 +81,26 @@ describe('decode', () => {
 
   it('takes a cut record for a defect, not for data', () => {
     expect(() => decodeFrame(new Uint32Array([2, 64, 0]))).toThrow(/cut/);
+  });
+});
+
+describe('build', () => {
+  it('says that there is no compiler, or that it fails', async () => {
+    const cache = mkdtempSync(join(tmpdir(), 'faultline-cache-'));
+    vi.stubEnv('XDG_CACHE_HOME', cache);
+    try {
+      vi.stubEnv('CC', '/nonexistent/cc');
+      const missing = { unavailable: "there is no C compiler ('/nonexistent/cc')" };
+      expect(await buildExecutor()).toEqual(missing);
+      vi.stubEnv('CC', '/bin/false');
+      expect(await buildExecutor()).toMatchObject({
+        unavailable: expect.stringContaining('the executor cannot be compiled'),
+      });
+      vi.stubEnv('XDG_CACHE_HOME', '/dev/null/cache');
+      expect(await buildExecutor()).toHaveProperty('unavailable');
+    } finally {
+      vi.unstubAllEnvs();
+      rmSync(cache, { recursive: true });
+    }
   });
 });
