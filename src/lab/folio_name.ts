@@ -1,10 +1,10 @@
 /**
  * Names of folios, by their canonical number over a report: A, B, … Y, AA, AB, … Letters that a
- * picture of pages needs for something else (F file, G guard, P page, S swap, Z zero) and those that
- * look like digits (I, L, O) are left out, so that the small form of a name is free to mean
+ * picture of pages needs for something else (F file, G guard, K the kernel's, P page, S swap, Z zero)
+ * and those that look like digits (I, L, O) are left out, so that the small form of a name is free to mean
  * "mapped read-only".
  */
-const LETTERS = 'ABCDEHJKMNQRTUVWXY';
+const LETTERS = 'ABCDEHJMNQRTUVWXY';
 
 export function folioName(folio: number): string {
   let name = '';

@@ -27,6 +27,7 @@ import type { SignalInfo, StepOutcome } from '../scenario/transcript.ts';
 import type { Effect } from '../laws/index.ts';
 import { effectOf } from './effect.ts';
 import { argumentValue } from './evaluate.ts';
+import { DEFAULT_LAYOUT, type ProgramLayout, spawnFirst } from './layout.ts';
 
 const KINDS = { read: ACCESS_READ, write: ACCESS_WRITE, exec: ACCESS_EXEC } as const;
 
@@ -75,6 +76,7 @@ export interface ModelOptions {
   readonly release: Release;
   /** Bytes of RAM. */
   readonly memory: number;
+  readonly layout?: ProgramLayout;
 }
 
 export class ModelKernel {
@@ -92,7 +94,7 @@ export class ModelKernel {
       contents: true,
     });
     this.m = this.kernel.m;
-    this.tasks.set(firstTask, this.kernel.spawn());
+    this.tasks.set(firstTask, spawnFirst(this.kernel, options.layout ?? DEFAULT_LAYOUT));
   }
 
   /** The row of a task by name; '' is the first. */

@@ -4,7 +4,6 @@
  * populate_vma_page_range(), __mm_populate(), faultin_page_range(), 6.18.
  */
 import {
-  assert,
   EFAULT,
   EHWPOISON,
   EINVAL,
@@ -36,6 +35,7 @@ import {
 import { vmaIsAccessible } from './vma.ts';
 import { findVmaIntersection, vmaLookup } from './vma_tree.ts';
 import {
+  FAULT_FLAG_ANEW,
   FAULT_FLAG_WRITE,
   VM_FAULT_HWPOISON,
   VM_FAULT_OOM,
@@ -135,8 +135,12 @@ export function getUserPages(
       continue;
     }
     faults++;
-    assert(faults <= FAULTS_MAX, 'a page that a VMA allows is there after a few faults');
-    const flags = (foll & FOLL_WRITE) !== 0 ? FAULT_FLAG_WRITE : 0;
+    if (faults > FAULTS_MAX) {
+      m.unmodelled = 'a call that waits for a fault that never ends';
+      return -EFAULT;
+    }
+    const anew = (foll & FOLL_MADV_POPULATE) !== 0 ? 0 : FAULT_FLAG_ANEW;
+    const flags = anew | ((foll & FOLL_WRITE) !== 0 ? FAULT_FLAG_WRITE : 0);
     error = faultErrno(m, handleMmFault(m, task, v, vpn, flags), foll);
     if (error !== 0) break;
   }

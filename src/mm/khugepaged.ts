@@ -63,7 +63,8 @@ export function madviseCollapse(
   if (!collapseAllowed(m, v)) return -EINVAL;
   const first = Math.ceil(start / 512) * 512;
   const last = Math.floor(end / 512) * 512;
-  let failure = 0;
+  // With no whole 2 MiB in the range the kernel compares an unsigned difference with zero.
+  let failure = last < first ? -EINVAL : 0;
   for (let vpn = first; vpn < last; vpn += 512) {
     const result = m.vma.ops[v] === OPS_NONE ? collapseAnon(m, v, vpn) : collapseShmem(m, v, vpn);
     if (result === 0) continue;

@@ -68,7 +68,7 @@ import {
   wrapAdd,
 } from './mman.ts';
 import { ksmCompatible } from './mmap_region.ts';
-import { RA_PAGES } from './readahead.ts';
+
 import { punchHole } from './truncate.ts';
 import { UFFD_FEATURE_EVENT_REMOVE, uffdEventWaits } from './uffd_events.ts';
 import { capable } from './util.ts';
@@ -159,7 +159,7 @@ function willNeed(m: Machine, v: VmaRow, start: Vpn, end: Vpn): void {
   if (m.inode.kind[inode] !== FS_DISK) return;
   const first = m.vma.pgoff[v]! + (start - m.vma.start[v]!);
   // force_page_cache_ra(): at most one request of the disk (1280 kB) or one readahead window.
-  const pages = Math.min(end - start, Math.max(RA_PAGES, 320));
+  const pages = Math.min(end - start, Math.max(320));
   const last = Math.min(first + pages, filePages(m, inode));
   for (let index = first; index < last; index++) {
     if (cacheGet(m, inode, index) === 0 && cacheReadFolio(m, inode, index, 0) === 0) return;

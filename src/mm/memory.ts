@@ -13,7 +13,15 @@
  *
  * handleMmFault() calls them back to back. A checker may run other CPUs' phases between them.
  */
-import { EFAULT, ENOMEM, PMD_ORDER, type TaskRow, type VmaRow, type Vpn } from '../base/index.ts';
+import {
+  EFAULT,
+  ENOMEM,
+  modPow2,
+  PMD_ORDER,
+  type TaskRow,
+  type VmaRow,
+  type Vpn,
+} from '../base/index.ts';
 import {
   anonFaultOrders,
   doHugePmdAnonymousPage,
@@ -40,11 +48,12 @@ import {
   REGION_PAGES,
   tableRow,
 } from './pgtable.ts';
-import { uffdArmed } from './vma_prot.ts';
-import { expandDownwards } from './vma.ts';
-import { findVma } from './vma_tree.ts';
 import { OPS_NONE, VM_ACCESS_FLAGS, VM_EXEC, VM_GROWSDOWN, VM_WRITE } from './vm_flags.ts';
+import { expandDownwards } from './vma.ts';
+import { uffdArmed } from './vma_prot.ts';
+import { findVma } from './vma_tree.ts';
 import {
+  FAULT_FLAG_ANEW,
   FAULT_FLAG_EXEC,
   FAULT_FLAG_TRIED,
   FAULT_FLAG_USER,
@@ -200,9 +209,11 @@ export function beginFault(
 }
 
 /**
- * One fault, all phases, with the kernel's retry under the mmap_lock; counts it for the task.
- * Returns VM_FAULT_* bits. A fault that failed counts nothing; one that was retried counts once,
- * as major if any attempt was. Source: mm/memory.c mm_account_fault(), 6.18.
+ * One fault, all phases, with the kernel's retries; counts it for the task. Returns VM_FAULT_* bits.
+ * A fault that failed counts nothing; one that was retried counts once: as major if an attempt was,
+ * or if the last one was made under FAULT_FLAG_TRIED. A user fault's first attempt holds the VMA
+ * lock; when it has to drop that and was not major, the second attempt is as good as a first.
+ * Source: mm/memory.c mm_account_fault(), arch/x86/mm/fault.c do_user_addr_fault(), 6.18.
  */
 export function handleMmFault(
   m: Machine,
@@ -214,6 +225,7 @@ export function handleMmFault(
   const vmf = m.vmf;
   let attempt = flags;
   let major = 0;
+  let underVmaLock = (flags & FAULT_FLAG_USER) !== 0;
   for (;;) {
     beginFault(m, vmf, task, v, vpn, attempt);
     if (m.why !== null) m.why.note('fault-begin', -1, vpn, attempt);
@@ -222,11 +234,13 @@ export function handleMmFault(
     m.vmstat[PGFAULT]! += 1;
     major |= ret & VM_FAULT_MAJOR;
     if ((ret & VM_FAULT_RETRY) !== 0) {
-      attempt |= FAULT_FLAG_TRIED;
+      if ((flags & FAULT_FLAG_ANEW) !== 0) major = 0;
+      else if (major !== 0 || !underVmaLock) attempt |= FAULT_FLAG_TRIED;
+      underVmaLock = false;
       continue;
     }
     if ((ret & (VM_FAULT_ERROR | VM_FAULT_UFFD_WAIT)) !== 0) return ret;
-    if (major !== 0) m.task.majflt[task]! += 1;
+    if (major !== 0 || (attempt & FAULT_FLAG_TRIED) !== 0) m.task.majflt[task]! += 1;
     else m.task.minflt[task]! += 1;
     return ret;
   }
@@ -328,7 +342,7 @@ export function frameAt(m: Machine, mm: number, vpn: Vpn): number {
   if (slot === 0) return 0;
   const entry = m.pt[slot]!;
   if ((entry & PTE_MAPPED) === 0) return 0;
-  return ptePfn(entry) + (isLeafPmd(m, mm, vpn) ? vpn % 512 : 0);
+  return ptePfn(entry) + (isLeafPmd(m, mm, vpn) ? modPow2(vpn, 512) : 0);
 }
 
 /** True when a PMD maps `vpn`. */

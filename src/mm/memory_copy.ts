@@ -31,13 +31,20 @@ import {
 import { folioAddFileRmapPtes, folioAddRmapPmd } from './rmap.ts';
 import { swapDuplicate } from './swap.ts';
 import { uffdWp } from './vma_prot.ts';
-import { OPS_NONE, VM_MAYWRITE, VM_MIXEDMAP, VM_PFNMAP, VM_SHARED } from './vm_flags.ts';
+import {
+  OPS_NONE,
+  VM_MAYBE_GUARD,
+  VM_MAYWRITE,
+  VM_MIXEDMAP,
+  VM_PFNMAP,
+  VM_SHARED,
+} from './vm_flags.ts';
 import { NR_PAGETABLE } from './vmstat.ts';
 
 /** vma_needs_copy(). */
 function needsCopy(m: Machine, dst: VmaRow, src: VmaRow): boolean {
   if (uffdWp(m, dst)) return true;
-  if ((m.vma.flags[src]! & (VM_PFNMAP | VM_MIXEDMAP)) !== 0) return true;
+  if ((m.vma.flags[src]! & (VM_PFNMAP | VM_MIXEDMAP | VM_MAYBE_GUARD)) !== 0) return true;
   return m.vma.anonVma[src] !== 0;
 }
 

@@ -19,10 +19,17 @@ import { allocFolio, folioPut, folioRefAdd, headOf } from './folio.ts';
 import { FS_SECRET } from './fs_types.ts';
 import { isCow } from './memory_map.ts';
 import type { Machine } from './mm_types.ts';
-import { PG_HWPOISON, PG_LOCKED, PG_READAHEAD, PG_WRITTEN } from './page_flags.ts';
+import { PG_HWPOISON, PG_LOCKED, PG_READAHEAD, PG_UPTODATE, PG_WRITTEN } from './page_flags.ts';
 import { asyncReadahead, syncMmapReadahead } from './readahead.ts';
 import { SGP_CACHE, SHMEM_UFFD_WAIT, shmemGetFolio, shmemResult } from './shmem.ts';
-import { OPS_FILE, OPS_SECRET, OPS_SPECIAL, OPS_UNKNOWN, VM_SHARED } from './vm_flags.ts';
+import {
+  OPS_FILE,
+  OPS_SECRET,
+  OPS_SPECIAL,
+  OPS_UNKNOWN,
+  VM_RAND_READ,
+  VM_SHARED,
+} from './vm_flags.ts';
 import {
   FAULT_FLAG_TRIED,
   FAULT_FLAG_WRITE,
@@ -136,12 +143,16 @@ function filemapFault(m: Machine, vmf: Vmf): number {
   const found = cacheGet(m, inode, index);
   if (found !== 0) {
     const head = headOf(m, found);
-    if ((vmf.flags & FAULT_FLAG_TRIED) === 0) {
+    if ((vmf.flags & FAULT_FLAG_TRIED) === 0 && (m.vma.flags[v]! & VM_RAND_READ) === 0) {
       if (m.file.mmapMiss[file]! > 0) m.file.mmapMiss[file]!--;
       if ((m.page.flags[head]! & PG_READAHEAD) !== 0) {
         asyncReadahead(m, file, inode, index);
         return VM_FAULT_RETRY;
       }
+    }
+    if ((m.page.flags[head]! & PG_UPTODATE) === 0) {
+      m.page.flags[head] = m.page.flags[head]! | PG_UPTODATE;
+      if ((vmf.flags & FAULT_FLAG_TRIED) === 0) return VM_FAULT_RETRY;
     }
     if (m.why !== null) m.why.note('cache-hit', m.page.flags[head]! & 15, index, 0);
     vmf.page = found;

@@ -32,7 +32,7 @@ import { OPS_NONE } from './vm_flags.ts';
 
 /** Private copies go too (all but hole punch and COLLAPSE). */
 export const ZAP_EVEN_COWS = 1 << 0;
-/** uffd-wp and guard markers go too (munmap, truncate). */
+/** uffd-wp and guard markers go too (munmap). */
 export const ZAP_DROP_MARKERS = 1 << 1;
 /** Page tables that a 2 MiB stretch empties are freed (MADV_DONTNEED, 6.14). */
 export const ZAP_RECLAIM_PT = 1 << 2;
@@ -156,7 +156,8 @@ export function zapPageRangeSingle(m: Machine, v: VmaRow, start: Vpn, end: Vpn):
 }
 
 /**
- * Unmaps pages [first, last] of a file from every VMA that maps them.
+ * Unmaps pages [first, last] of a file from every VMA that maps them. Markers stay: guard regions
+ * and uffd write protection outlive a truncation.
  * Source: mm/memory.c unmap_mapping_pages(), 6.18.
  */
 export function unmapMappingPages(
@@ -167,7 +168,7 @@ export function unmapMappingPages(
   evenCows: boolean,
 ): void {
   const { start, end, pgoff, shareNext } = m.vma;
-  const flags = evenCows ? ZAP_EVEN_COWS | ZAP_DROP_MARKERS : ZAP_DROP_MARKERS;
+  const flags = evenCows ? ZAP_EVEN_COWS : 0;
   for (let v = m.inode.firstVma[inode]!; v !== 0; v = shareNext[v]!) {
     const pages = end[v]! - start[v]!;
     const from = Math.max(first - pgoff[v]!, 0);

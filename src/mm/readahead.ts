@@ -4,15 +4,13 @@
  *
  * State is kept with each open file description, as in struct file_ra_state.
  */
-import type { FileRow, InodeRow, Order, Pages } from '../base/index.ts';
+import { type FileRow, type InodeRow, lowestOrder, type Order, type Pages } from '../base/index.ts';
 import { cacheGet, cacheNext, cacheReadFolio, filePages } from './filemap.ts';
 import { folioOrder, headOf } from './folio.ts';
 import type { Machine } from './mm_types.ts';
 import { PG_READAHEAD } from './page_flags.ts';
 import { VM_EXEC, VM_HUGEPAGE, VM_RAND_READ, VM_SEQ_READ } from './vm_flags.ts';
 
-/** read_ahead_kb = 128. */
-export const RA_PAGES = 32;
 const MMAP_LOTSAMISS = 100;
 
 function readFolio(
@@ -96,6 +94,7 @@ export function syncMmapReadahead(
   vmaPages: Pages,
 ): boolean {
   const { raStart, raSize, raAsync, raOrder, mmapMiss } = m.file;
+  const max = m.settings.readAheadPages;
   if ((vmFlags & VM_HUGEPAGE) !== 0) {
     raStart[file] = index - (index % 512);
     raSize[file] = (vmFlags & VM_RAND_READ) === 0 ? 1024 : 512;
@@ -104,21 +103,21 @@ export function syncMmapReadahead(
     readOrder(m, file, inode);
     return true;
   }
-  if ((vmFlags & (VM_RAND_READ | VM_EXEC)) === VM_RAND_READ) return false;
+  if ((vmFlags & (VM_RAND_READ | VM_EXEC)) === VM_RAND_READ || max === 0) return false;
   if ((vmFlags & VM_SEQ_READ) !== 0) {
-    syncReadahead(m, file, inode, index, RA_PAGES);
+    syncReadahead(m, file, inode, index, max);
     return true;
   }
   if (mmapMiss[file]! < MMAP_LOTSAMISS * 10) mmapMiss[file]!++;
   if (mmapMiss[file]! > MMAP_LOTSAMISS) return false;
   if ((vmFlags & VM_EXEC) !== 0 && m.release.execReadahead) {
     raStart[file] = Math.max(index, vmaPgoff);
-    raSize[file] = Math.min(raStart[file]! + RA_PAGES, vmaPgoff + vmaPages) - raStart[file]!;
+    raSize[file] = Math.min(raStart[file]! + max, vmaPgoff + vmaPages) - raStart[file]!;
     raAsync[file] = 0;
   } else {
-    raStart[file] = Math.max(0, index - RA_PAGES / 2);
-    raSize[file] = RA_PAGES;
-    raAsync[file] = RA_PAGES / 4;
+    raStart[file] = Math.max(0, index - Math.floor(max / 2));
+    raSize[file] = max;
+    raAsync[file] = Math.floor(max / 4);
   }
   raOrder[file] = 0;
   readOrder(m, file, inode);
@@ -134,7 +133,7 @@ export function syncReadahead(
   wanted: Pages,
 ): void {
   const { raStart, raSize, raAsync, raOrder, prevIndex } = m.file;
-  const max = Math.max(RA_PAGES, Math.min(wanted, RA_PAGES));
+  const max = m.settings.readAheadPages;
   const step = index - prevIndex[file]!;
   if (index === 0 || wanted > max || (step >= 0 && step <= 1)) {
     raStart[file] = index;
@@ -158,25 +157,30 @@ export function syncReadahead(
 }
 
 /**
- * ->fault found a page that carries the readahead mark: reads the next window ahead.
- * Source: mm/readahead.c page_cache_async_ra(), 6.18.
+ * ->fault found a page that carries the readahead mark: reads the next window ahead, in folios two
+ * orders larger than the last. Source: mm/readahead.c page_cache_async_ra(), 6.18.
  */
 export function asyncReadahead(m: Machine, file: FileRow, inode: InodeRow, index: number): void {
   const { raStart, raSize, raAsync, raOrder } = m.file;
+  const max = m.settings.readAheadPages;
   const head = headOf(m, cacheGet(m, inode, index));
   m.page.flags[head] = m.page.flags[head]! & ~PG_READAHEAD;
   const mark = raStart[file]! + raSize[file]! - raAsync[file]!;
   if (index === mark - (mark % (1 << folioOrder(m, head)))) {
     raStart[file]! += raSize[file]!;
-    raSize[file] = Math.max(raSize[file]!, nextSize(raSize[file]!, RA_PAGES));
+    raSize[file] = Math.max(raSize[file]!, nextSize(raSize[file]!, max));
   } else {
     let miss = index + 1;
-    while (miss - index <= RA_PAGES && cacheGet(m, inode, miss) !== 0) miss++;
-    if (miss - index > RA_PAGES) return;
+    while (miss - index <= max && cacheGet(m, inode, miss) !== 0) miss++;
+    if (miss - index > max) return;
     raStart[file] = miss;
-    raSize[file] = nextSize(miss - index + 1, RA_PAGES);
+    raSize[file] = nextSize(miss - index + max, max);
   }
-  raAsync[file] = raSize[file]!;
   raOrder[file]! += 2;
+  const align = 1 << Math.min(raOrder[file]!, lowestOrder(max));
+  const end = raStart[file]! + raSize[file]!;
+  const alignedEnd = end - (end % align);
+  if (alignedEnd > raStart[file]!) raSize[file]! -= end - alignedEnd;
+  raAsync[file] = raSize[file]!;
   readOrder(m, file, inode);
 }

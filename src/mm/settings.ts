@@ -3,7 +3,7 @@
  * vm.* sysctls. Numbers only, so that settings are copied with the machine. Defaults are those of
  * 6.18 as distributed: top level `madvise`, 2 MiB `inherit`, every other size `never`.
  */
-import { type OrderMask, PMD_ORDER, type Pages } from '../base/index.ts';
+import { type OrderMask, PMD_ORDER, type Pages, type Vpn } from '../base/index.ts';
 
 /** Values of the top-level `enabled`. */
 export const THP_NEVER = 0;
@@ -24,6 +24,10 @@ export const SHMEM_ORDERS: OrderMask = 0x3fe;
 
 /** `defrag` values, in the order in which sysfs prints them. */
 export const DEFRAG = ['always', 'defer', 'defer+madvise', 'madvise', 'never'] as const;
+
+/** MAP_32BIT searches from 1 GiB, or up to 32 MiB above, to 2 GiB (find_start_end). */
+export const MAP_32BIT_BEGIN: Vpn = 0x40000;
+export const MAP_32BIT_DRAW: Pages = 0x2000;
 
 export interface Settings {
   thpEnabled: number;
@@ -53,6 +57,8 @@ export interface Settings {
   khugepagedFullScans: number;
   /** fault_around_bytes / 4096, a power of two. */
   faultAroundPages: Pages;
+  /** read_ahead_kb of the disk, in pages. */
+  readAheadPages: Pages;
   overcommitMemory: number;
   overcommitRatio: number;
   overcommitKbytes: number;
@@ -60,6 +66,11 @@ export interface Settings {
   /** /proc/sys/vm/mmap_min_addr in bytes, and the kernel's own floor (CONFIG_LSM_MMAP_MIN_ADDR). */
   mmapMinAddr: number;
   lsmMmapMinAddr: number;
+  /**
+   * Page where the search of MAP_32BIT begins. With address randomisation each call draws one of
+   * the 32 MiB from 1 GiB on; what no log shows is searched from the first.
+   */
+  map32Begin: Vpn;
   adminReservePages: Pages;
   userReservePages: Pages;
   /** Pages of RAM and of swap. */
@@ -99,12 +110,14 @@ export function defaultSettings(pages: Pages): Settings {
     khugepagedPagesCollapsed: 0,
     khugepagedFullScans: 0,
     faultAroundPages: 16,
+    readAheadPages: 32,
     overcommitMemory: 0,
     overcommitRatio: 50,
     overcommitKbytes: 0,
     maxMapCount: 65530,
     mmapMinAddr: 4096,
     lsmMmapMinAddr: 65536,
+    map32Begin: MAP_32BIT_BEGIN,
     adminReservePages: 2048,
     userReservePages: 32768,
     totalRam: pages,

@@ -8,8 +8,8 @@ export const FAULT_FLAG_EXEC = 1 << 1;
 export const FAULT_FLAG_USER = 1 << 2;
 export const FAULT_FLAG_TRIED = 1 << 3;
 export const FAULT_FLAG_UNSHARE = 1 << 4;
-/** Populate, mlock: faults taken by get_user_pages. */
-export const FAULT_FLAG_REMOTE = 1 << 5;
+/** Populate, mlock: a fault that dropped the lock begins anew, as if it had not been tried. */
+export const FAULT_FLAG_ANEW = 1 << 5;
 
 /** Result bits of the fault path (enum vm_fault_reason). */
 export const VM_FAULT_OOM = 1 << 0;

@@ -1,0 +1,67 @@
+/**
+ * The address space in which a scenario begins: one private mapping of the program's image, the
+ * heap behind it, the stack, and nothing else. It is that of the host's executor, so that an
+ * address chosen by the kernel is the same on the model and on the host.
+ */
+import type { TaskRow } from '../base/index.ts';
+import type { Kernel, Layout } from '../kernel/index.ts';
+import { ACCESS_WRITE, access, storeContent } from '../mm/memory.ts';
+import {
+  VM_ACCOUNT,
+  VM_EXEC,
+  VM_GROWSDOWN,
+  VM_MAYEXEC,
+  VM_MAYREAD,
+  VM_MAYWRITE,
+  VM_NOHUGEPAGE,
+  VM_READ,
+  VM_WRITE,
+} from '../mm/vm_flags.ts';
+
+export interface ProgramLayout {
+  /** End of the hole that the top-down search begins with. */
+  readonly mmapTopVpn: number;
+  readonly brkVpn: number;
+  readonly stackStartVpn: number;
+  readonly stackEndVpn: number;
+  /** The image. */
+  readonly own: { readonly startVpn: number; readonly endVpn: number };
+}
+
+export const DEFAULT_LAYOUT: ProgramLayout = {
+  mmapTopVpn: 0x7ffff7fff,
+  brkVpn: 0x558001000,
+  stackStartVpn: 0x7ffffffde,
+  stackEndVpn: 0x7ffffffff,
+  own: { startVpn: 0x558000f70, endVpn: 0x558001000 },
+};
+
+const MAY_ALL = VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC;
+
+export function kernelLayout(layout: ProgramLayout): Layout {
+  const rw = VM_READ | VM_WRITE | VM_ACCOUNT | MAY_ALL;
+  return {
+    mmapTopVpn: layout.mmapTopVpn,
+    brkStart: layout.brkVpn * 4096,
+    stackTopVpn: layout.stackEndVpn,
+    vmas: [
+      {
+        start: layout.own.startVpn,
+        end: layout.own.endVpn,
+        flags: rw | VM_EXEC | VM_NOHUGEPAGE,
+      },
+      { start: layout.stackStartVpn, end: layout.stackEndVpn, flags: rw | VM_GROWSDOWN },
+    ],
+  };
+}
+
+/** The first task; execve has touched the top page of its stack. */
+export function spawnFirst(kernel: Kernel, layout: ProgramLayout): TaskRow {
+  const task = kernel.spawn({ layout: kernelLayout(layout) });
+  const top = layout.stackEndVpn - 1;
+  access(kernel.m, task, top, ACCESS_WRITE);
+  storeContent(kernel.m, task, top, 1);
+  kernel.m.task.minflt[task] = 0;
+  kernel.m.task.majflt[task] = 0;
+  return task;
+}
