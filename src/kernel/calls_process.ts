@@ -243,10 +243,11 @@ function personality(k: KernelState, t: TaskRow, a: Args): Outcome {
   const old = k.personality.get(tgid) ?? 0;
   const wanted = a.u64(0).lo >>> 0;
   if (wanted !== 0xffffffff) {
-    if ((wanted & (READ_IMPLIES_EXEC | ADDR_COMPAT_LAYOUT)) !== 0) {
-      return { unmodelled: 'personalities that change mappings' };
+    if ((wanted & ADDR_COMPAT_LAYOUT) !== 0 && k.observed === undefined) {
+      return { unmodelled: 'personalities that change the layout of images' };
     }
     k.personality.set(tgid, wanted);
+    k.m.task.readExec[t] = (wanted & READ_IMPLIES_EXEC) !== 0 ? 1 : 0;
   }
   return k.observed === undefined ? old : { ignored: NOT_MEMORY };
 }

@@ -19,7 +19,7 @@ import { HUGE_NEVER } from '../mm/settings.ts';
 import { type AssumedFile, assumeOpen, assumeRegistered } from './assume.ts';
 import { closeFd } from './fd_table.ts';
 import { addMapping, type Layout, type LayoutVma } from './layout.ts';
-import { DIRECTORIES, ensureInode, mountAt, newTmpfs } from './namespace.ts';
+import { DIRECTORIES, ensureInode, mountAt, newPseudo, newTmpfs } from './namespace.ts';
 import { type Extent, type FileContent, readProc, taskByName, writeProc } from './proc_paths.ts';
 import { exec, exitGroup, exitTask, type SpawnOptions, spawn } from './process.ts';
 import type { Config, KernelState, Observed } from './state.ts';
@@ -41,6 +41,9 @@ const DEFAULT_CONFIG: Config = {
   unknownImages: false,
   defaultPath: '/usr/bin/program',
 };
+
+/** Mounted noexec by every distribution; procfs is so by itself (proc_fill_super). */
+const NOEXEC_MOUNTS = ['/proc', '/sys', '/dev/pts'];
 
 function rootSuperblock(m: Machine): Row {
   const sb = newRow(m.sb);
@@ -79,6 +82,7 @@ export class Kernel {
       directories: new Set(DIRECTORIES),
       mounts: [],
       rootSb: rootSuperblock(m),
+      pseudoSb: 0,
       cwd: new Map(),
       special: new Map(),
       byPid: new Map(),
@@ -91,6 +95,8 @@ export class Kernel {
       nextIno: 100,
       observed: undefined,
     };
+    state.pseudoSb = newPseudo(state, 'pipefs');
+    for (const path of NOEXEC_MOUNTS) mountAt(state, path, newPseudo(state, path));
     const half = Math.floor(pages / 2);
     mountAt(state, '/dev/shm', newTmpfs(state, '/dev/shm', HUGE_NEVER, half));
     mountAt(state, '/run', newTmpfs(state, '/run', HUGE_NEVER, half));

@@ -173,8 +173,6 @@ export function newMm(m: Machine, layout: Layout): MmRow {
   c.startData[mm] = layout.startData ?? 0;
   c.endData[mm] = layout.endData ?? 0;
   c.startStack[mm] = layout.stackTopVpn * PAGE_SIZE - 16;
-  // Keys 0 and, once mprotect needs it, the execute-only one: bit 0 is always taken.
-  c.pkeys[mm] = 1;
   for (const x of layout.vmas) addMapping(m, mm, x);
   return mm;
 }

@@ -76,6 +76,7 @@ function below(path: string, dir: string): boolean {
 
 /** The superblock that serves a path: the deepest mount above it. */
 export function superblockOf(k: KernelState, path: string): Row {
+  if (!path.startsWith('/')) return k.pseudoSb;
   let best = k.rootSb;
   let length = 0;
   for (const mount of k.mounts) {
@@ -189,6 +190,16 @@ export function removeName(k: KernelState, path: string): number {
 export function mountAt(k: KernelState, path: string, sb: Row): void {
   k.mounts.push({ path, sb });
   k.directories.add(path);
+}
+
+/** A superblock whose files are neither mapped nor executed: procfs, sysfs, pipefs and their like. */
+export function newPseudo(k: KernelState, name: string): Row {
+  const { m } = k;
+  const sb = newRow(m.sb);
+  m.sb.kind[sb] = FS_NO_MMAP;
+  m.sb.noexec[sb] = 1;
+  m.sb.name[sb] = internName(m, name);
+  return sb;
 }
 
 /** A tmpfs superblock. */

@@ -197,7 +197,7 @@ export function clone(k: KernelState, t: TaskRow, request: CloneRequest): TaskRo
     tableOf(k, t).users++;
     m.task.files[child] = m.task.files[t]!;
   } else m.task.files[child] = copyTableOf(k, t);
-  for (const name of ['uid', 'euid', 'caps', 'comm'] as const)
+  for (const name of ['uid', 'euid', 'caps', 'comm', 'readExec'] as const)
     m.task[name][child] = m.task[name][t]!;
   m.task.name[child] = internName(m, String(pid));
   const creds = k.creds.get(t);
@@ -327,6 +327,7 @@ export function exec(k: KernelState, t: TaskRow, path: string, layout?: Layout):
   const mm = newMm(m, image);
   if (layout === undefined) putImage(k, image);
   m.mm.thpDisable[mm] = m.mm.thpDisable[old]!;
+  m.task.readExec[t] = 0;
   m.mm.defFlags[mm] = m.mm.defFlags[old]! & VM_MERGEABLE;
   m.task.mm[t] = mm;
   dropMm(k, old);

@@ -77,6 +77,8 @@ export interface KernelState {
   readonly mounts: Mount[];
   /** Superblock of the root file system. */
   rootSb: Row;
+  /** Superblock of what has no path: pipes, sockets, anonymous inodes (init_pseudo: noexec). */
+  pseudoSb: Row;
   /** Working directory of each process, by tgid. */
   readonly cwd: Map<number, string>;
   readonly special: Map<FileRow, Special>;

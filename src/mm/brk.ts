@@ -23,6 +23,7 @@ import { unmapRange } from './munmap.ts';
 import { mayExpandVm, mlockFutureOk, vmEnoughMemory } from './util.ts';
 import {
   VM_ACCOUNT,
+  VM_EXEC,
   VM_LOCKED,
   VM_MAYEXEC,
   VM_MAYREAD,
@@ -49,7 +50,8 @@ export function doBrkFlags(
 ): Errno {
   const mm = m.task.mm[task]!;
   const own = m.mm.defFlags[mm]! & ~VM_MERGEABLE;
-  const flags = ksmVmaFlags(m, mm, moreFlags | VM_DATA_DEFAULT_FLAGS | VM_ACCOUNT | own, 0);
+  const exec = m.task.readExec[task] !== 0 ? VM_EXEC : 0;
+  const flags = ksmVmaFlags(m, mm, exec | moreFlags | VM_DATA_DEFAULT_FLAGS | VM_ACCOUNT | own, 0);
   if (!mayExpandVm(m, task, flags, pages)) return -ENOMEM;
   if (m.mm.mapCount[mm]! > m.settings.maxMapCount) return -ENOMEM;
   const refused = vmEnoughMemory(m, task, mm, pages);

@@ -31,8 +31,7 @@ import { findVma, holeBottomUp, vmStartGap } from './vma_tree.ts';
 /** __TASK_UNMAPPED_BASE(): a third of the address space, rounded up to a page. */
 export const TASK_UNMAPPED_BASE: Vpn = Math.ceil(TASK_PAGES / 3);
 const LOW_4G: Vpn = 0x100000;
-/** MAP_32BIT searches here, from 1 GiB to 2 GiB. */
-const LOW_31BIT_BEGIN: Vpn = 0x40000;
+/** MAP_32BIT searches up to 2 GiB. */
 const LOW_31BIT_END: Vpn = 0x80000;
 
 /** arch_get_unmapped_area(): upwards. `align` is in pages, a power of two. */
@@ -47,7 +46,7 @@ function bottomUp(
   let begin = m.mm.legacyLayout[mm] !== 0 ? m.mm.mmapBase[mm]! : TASK_UNMAPPED_BASE;
   let end = TASK_PAGES;
   if ((flags & MAP_32BIT) !== 0) {
-    begin = LOW_31BIT_BEGIN;
+    begin = m.settings.map32Begin;
     end = LOW_31BIT_END;
   }
   if (pages > end) return -ENOMEM;

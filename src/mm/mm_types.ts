@@ -188,6 +188,8 @@ const TASK = {
   caps: 'i32',
   name: 'i32',
   alive: 'u8',
+  /** personality(READ_IMPLIES_EXEC): what may be read may be executed. */
+  readExec: 'u8',
   comm: 'i32',
 } as const;
 

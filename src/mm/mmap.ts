@@ -141,6 +141,12 @@ interface VmFlags {
   flags2: number;
 }
 
+/** path_noexec(): what a file system mounted so holds, or of secretmem, is never executed. */
+function noexec(m: Machine, file: FileRow): boolean {
+  const inode = m.file.inode[file]!;
+  return m.inode.kind[inode] === FS_SECRET || m.sb.noexec[m.inode.sb[inode]!] === 1;
+}
+
 /** The rules for a file mapping. Source: do_mmap(), memfd_check_seals_mmap(). */
 function fileFlags(m: Machine, r: MmapRequest, pages: Pages, vm: VmFlags): Errno {
   const inode = m.file.inode[r.file]!;
@@ -168,8 +174,7 @@ function fileFlags(m: Machine, r: MmapRequest, pages: Pages, vm: VmFlags): Errno
     if (!writable) vm.flags &= ~(VM_MAYWRITE | VM_SHARED);
   }
   if ((mode & FMODE_READ) === 0) return -EACCES;
-  const sb = m.inode.sb[inode]!;
-  if (sb !== 0 && m.sb.noexec[sb] !== 0) {
+  if (noexec(m, r.file)) {
     if ((vm.flags & VM_EXEC) !== 0) return -EPERM;
     vm.flags &= ~VM_MAYEXEC;
   }
@@ -213,6 +218,9 @@ export function doMmap(m: Machine, task: TaskRow, r: MmapRequest): Vpn | Errno {
   const mm = m.task.mm[task]!;
   if (r.len.hi === 0 && r.len.lo === 0) return -EINVAL;
   let { flags } = r;
+  const readable = (r.prot & PROT_READ) !== 0 && m.task.readExec[task] !== 0;
+  const implied = readable && (r.file === 0 || !noexec(m, r.file)) ? PROT_EXEC : 0;
+  const prot = r.prot | implied;
   if ((flags & MAP_FIXED_NOREPLACE) !== 0) flags |= MAP_FIXED;
   const fixed = (flags & MAP_FIXED) !== 0;
   const asked = word.pageOf(r.addr);
@@ -223,7 +231,7 @@ export function doMmap(m: Machine, task: TaskRow, r: MmapRequest): Vpn | Errno {
 
   const vm: VmFlags = {
     flags:
-      vmProtBits(r.prot) |
+      vmProtBits(prot) |
       vmFlagBits(flags) |
       (m.mm.defFlags[mm]! & ~VM_MERGEABLE) |
       VM_MAYREAD |

@@ -56,9 +56,11 @@ import {
   OPS_FILE,
   VM_ACCESS_FLAGS,
   VM_ACCOUNT,
+  VM_EXEC,
   VM_GROWSDOWN,
   VM_HUGETLB,
   VM_LOCKED,
+  VM_MAYEXEC,
   VM_NORESERVE,
   VM_SHARED,
   VM_WRITE,
@@ -254,11 +256,14 @@ export function sysMprotect(
     // No architecture flag VM_GROWSUP on x86: such a VMA does not exist.
     if ((grows & PROT_GROWSUP) !== 0) return -EINVAL;
   }
+  const implies = m.task.readExec[task] !== 0 && (prot & PROT_READ) !== 0;
+  const bits = vmProtBits(prot);
   let from = start;
   while (v !== 0 && m.vma.start[v]! < end) {
     if (m.vma.start[v]! > from) return -ENOMEM;
     const old = m.vma.flags[v]!;
-    const flags = vmProtBits(prot) | (old & ~VM_ACCESS_FLAGS);
+    const implied = implies && (old & VM_MAYEXEC) !== 0 ? VM_EXEC : 0;
+    const flags = bits | implied | (old & ~VM_ACCESS_FLAGS);
     const flags2 = m.vma.flags2[v]! & ~VM2_PKEY_MASK;
     if ((flags & ~(flags >> 4) & VM_ACCESS_FLAGS) !== 0) return -EACCES;
     if (deniesWriteExec(m, mm, old, flags)) return -EACCES;

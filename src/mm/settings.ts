@@ -3,7 +3,7 @@
  * vm.* sysctls. Numbers only, so that settings are copied with the machine. Defaults are those of
  * 6.18 as distributed: top level `madvise`, 2 MiB `inherit`, every other size `never`.
  */
-import { type OrderMask, PMD_ORDER, type Pages, type Vpn } from '../base/index.ts';
+import { type OrderMask, type Pages, PMD_ORDER, type Vpn } from '../base/index.ts';
 
 /** Values of the top-level `enabled`. */
 export const THP_NEVER = 0;
