@@ -12,13 +12,14 @@ import {
   O_CREAT,
   O_EXCL,
   O_LARGEFILE,
+  O_TMPFILE,
   O_TRUNC,
 } from '../mm/fs_types.ts';
 import { truncateSetsize } from '../mm/truncate.ts';
 import { VM_UFFD_MISSING } from '../mm/vm_flags.ts';
 import { findVmaIntersection } from '../mm/vma_tree.ts';
 import { fileOf, installAt, tableOf } from './fd_table.ts';
-import { describe, ensureInode, kindOf, plainInode, removeName } from './namespace.ts';
+import { describe, ensureInode, kindOf, makeInode, plainInode, removeName } from './namespace.ts';
 import type { KernelState } from './state.ts';
 import { setRange } from './uffd_range.ts';
 
@@ -43,6 +44,22 @@ function kindByName(k: KernelState, path: string): number {
   return kindOf(k, path.replace(/ ?\(deleted\)$/, ''));
 }
 
+/** O_TMPFILE: an empty file without a name, in the directory's file system. */
+function assumeTmpfile(
+  k: KernelState,
+  t: TaskRow,
+  fd: number,
+  dir: string,
+  flags: number,
+): FileRow {
+  const path = `${dir}/#${k.nextIno}`;
+  const inode = makeInode(k, t, path, kindOf(k, path));
+  const file = describe(k, inode, path, flags | O_LARGEFILE);
+  removeName(k, path);
+  installAt(k, t, fd, file, (flags & O_CLOEXEC) !== 0);
+  return file;
+}
+
 /** Installs descriptor `fd` as open on `path`, whatever was there. */
 export function assumeOpen(
   k: KernelState,
@@ -52,6 +69,7 @@ export function assumeOpen(
   flags: number,
   assumed: AssumedFile,
 ): FileRow {
+  if ((flags & O_TMPFILE) === O_TMPFILE) return assumeTmpfile(k, t, fd, path, flags);
   const kind = assumed.kind ?? kindByName(k, path);
   const created = (flags & (O_CREAT | O_EXCL)) === (O_CREAT | O_EXCL);
   if (created && k.names.has(path)) removeName(k, path);
@@ -62,6 +80,8 @@ export function assumeOpen(
   if ((flags & O_TRUNC) !== 0 && kind !== FS_NO_MMAP) sizeKnown(k, inode, 0);
   const file = describe(k, inode, path, flags | O_LARGEFILE);
   installAt(k, t, fd, file, assumed.cloexec ?? (flags & O_CLOEXEC) !== 0);
+  // What is written to a file of /proc or /sys takes effect.
+  if (/^\/(proc|sys)\//.test(path)) k.special.set(file, { kind: 'file', path });
   return file;
 }
 

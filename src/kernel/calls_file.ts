@@ -93,6 +93,10 @@ function write(k: KernelState, t: TaskRow, a: Args, at: number): Outcome {
 
 function writeSpecial(k: KernelState, t: TaskRow, path: string, a: Args, count: number): Outcome {
   const text = a.text(1);
+  if (k.observed !== undefined) {
+    if (text !== undefined && (k.observed.value ?? -1) > 0) writeProc(k, 0, path, text);
+    return { ignored: OUTSIDE };
+  }
   if (text === undefined) return { unmodelled: `writing memory to ${path}` };
   const stored = writeProc(k, t, path, text.slice(0, count));
   if (typeof stored !== 'number') return stored;

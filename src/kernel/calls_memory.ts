@@ -2,12 +2,22 @@
  * The calls on address spaces: arguments unpacked here, everything else in the room `mm`. A page
  * number that comes back becomes an address.
  */
-import { EBADF, EFAULT, EINVAL, ESRCH, type TaskRow, type U64, word } from '../base/index.ts';
+import {
+  EBADF,
+  EFAULT,
+  EINVAL,
+  ENOMEM,
+  ENOSPC,
+  ESRCH,
+  type TaskRow,
+  type U64,
+  word,
+} from '../base/index.ts';
 import { sysBrk } from '../mm/brk.ts';
 import { sysMadvise, sysProcessMadvise } from '../mm/madvise.ts';
 import { sysMincore } from '../mm/mincore.ts';
 import { sysMlock, sysMlock2, sysMlockall, sysMunlock, sysMunlockall } from '../mm/mlock.ts';
-import { MAP_ANONYMOUS, pagesCeil } from '../mm/mman.ts';
+import { MADV_COLLAPSE, MAP_ANONYMOUS, pagesCeil } from '../mm/mman.ts';
 import { sysMmap } from '../mm/mmap.ts';
 import { sysMprotect } from '../mm/mprotect.ts';
 import { sysMremap } from '../mm/mremap.ts';
@@ -15,6 +25,7 @@ import { sysMseal } from '../mm/mseal.ts';
 import { sysMsync } from '../mm/msync.ts';
 import { sysMunmap } from '../mm/munmap.ts';
 import { sysRemapFilePages } from '../mm/remap_file_pages.ts';
+import { vmaLookup } from '../mm/vma_tree.ts';
 import { fileForMap } from './assume.ts';
 import { rawFile } from './fd_table.ts';
 import type { CallTable, KernelState } from './state.ts';
@@ -47,12 +58,29 @@ function mincore(k: KernelState, t: TaskRow, a: Args): Outcome {
   const valid = !isInt(vec) || vec.hi < TASK_HI;
   const done = sysMincore(k.m, t, a.u64(0), a.u64(1), null, valid);
   const pages = pagesCeil(a.u64(1));
-  if (done !== 0 || !isInt(vec) || pages === 0 || k.observed !== undefined) return done;
-  return touchRange(k.m, t, vec, pages, true) < pages ? -EFAULT : 0;
+  if (!isInt(vec) || pages === 0 || (done !== 0 && done !== -ENOMEM)) return done;
+  // A log tells of success where the vector lies in memory that the model does not know.
+  if (k.observed !== undefined && k.observed.errno !== EFAULT) return done;
+  const first = word.pageOf(a.u64(0));
+  // The part before a hole is copied out before the hole is met.
+  if (done === -ENOMEM && vmaLookup(k.m, k.m.task.mm[t]!, first) === 0) return done;
+  const bytes = done === 0 ? pages : 1;
+  return touchRange(k.m, t, vec, bytes, true) < bytes ? -EFAULT : done;
 }
 
 /** High word of TASK_SIZE: what lies above is no user memory (access_ok). */
 const TASK_HI = 0x8000;
+
+/**
+ * MADV_COLLAPSE needs memory that was touched, and a log shows no touches: where the model cannot
+ * confirm a log's result it says nothing.
+ */
+function collapsed(k: KernelState, advice: number, done: number): Outcome {
+  if (advice !== MADV_COLLAPSE || k.observed === undefined) return done;
+  const { value, errno } = k.observed;
+  if (done < 0 ? errno === -done : value === done) return done;
+  return { ignored: 'whether memory was touched is not seen in a log' };
+}
 
 /** Ranges of an iovec array: `[{iov_base=…, iov_len=…}, …]`. */
 function iovec(value: Value | undefined): { addr: U64; len: U64 }[] | undefined {
@@ -76,20 +104,33 @@ function processMadvise(k: KernelState, t: TaskRow, a: Args): Outcome {
   let target = t;
   if (fd !== PIDFD_SELF && fd !== PIDFD_SELF_THREAD) {
     const special = k.special.get(rawFile(k, t, fd));
-    if (special?.kind !== 'pidfd') return -EBADF;
+    if (special?.kind !== 'pidfd') {
+      const unseen = k.observed !== undefined && k.observed.errno !== EBADF;
+      return unseen ? { ignored: 'whose memory a pidfd of before the log means' } : -EBADF;
+    }
     target = k.byPid.get(special.pid) ?? 0;
     if (target === 0 || k.m.task.mm[target] === 0) return -ESRCH;
   }
-  return sysProcessMadvise(k.m, t, k.m.task.mm[target]!, ranges, a.int(3), a.int(4));
+  const advice = a.int(3);
+  const mm = k.m.task.mm[target]!;
+  return collapsed(k, advice, sysProcessMadvise(k.m, t, mm, ranges, advice, a.int(4)));
 }
 
 const PIDFD_SELF = -10000;
 const PIDFD_SELF_THREAD = -10001;
 
-/** Protection keys of a processor that has them are not modelled; one without refuses. */
-function pkeyAlloc(k: KernelState): Outcome {
+/**
+ * A processor without protection keys still has key 0 to give: the first pkey_alloc() takes it, is
+ * refused by arch_set_user_pkey_access(), and never gives it back, so that later ones find none.
+ */
+function pkeyAlloc(k: KernelState, t: TaskRow, a: Args): Outcome {
   if (k.config.pkeys) return { unmodelled: 'protection keys' };
-  // A key is found, but arch_set_user_pkey_access() refuses it.
+  const init = a.u64(1);
+  if (!a.isZero(0) || init.hi !== 0 || (init.lo & ~3) !== 0) return -EINVAL;
+  const { pkeys } = k.m.mm;
+  const mm = k.m.task.mm[t]!;
+  if (pkeys[mm] !== 0) return -ENOSPC;
+  pkeys[mm] = 1;
   return -EINVAL;
 }
 
@@ -113,7 +154,10 @@ export const MEMORY_CALLS: CallTable = {
   pkey_mprotect: ['uuuu', (k, t, a) => sysMprotect(k.m, t, a.u64(0), a.u64(1), a.u64(2), a.int(3))],
   pkey_alloc: ['|uu', pkeyAlloc],
   pkey_free: ['u', (k) => (k.config.pkeys ? { unmodelled: 'protection keys' } : -EINVAL)],
-  madvise: ['uuu', (k, t, a) => sysMadvise(k.m, t, a.u64(0), a.u64(1), a.int(2))],
+  madvise: [
+    'uuu',
+    (k, t, a) => collapsed(k, a.int(2), sysMadvise(k.m, t, a.u64(0), a.u64(1), a.int(2))),
+  ],
   process_madvise: ['uauu|u', processMadvise],
   brk: ['u', (k, t, a) => sysBrk(k.m, t, a.u64(0))],
   mlock: ['uu', (k, t, a) => sysMlock(k.m, t, a.u64(0), a.u64(1))],

@@ -6,6 +6,7 @@ import {
   EEXIST,
   EINVAL,
   ENOENT,
+  ENOMEM,
   ENOSPC,
   EPERM,
   type InodeRow,
@@ -20,19 +21,23 @@ import {
   CAP_SYS_ADMIN,
   FMODE_READ,
   FMODE_WRITE,
+  FS_HUGETLB,
   INODE_NORESERVE,
   INODE_SYSV,
   INODE_UNEVICTABLE,
   O_RDWR,
 } from '../mm/fs_types.ts';
 import { mmPopulate } from '../mm/gup.ts';
+import { hugetlbFileSetup, hugetlbPages } from '../mm/hugetlb.ts';
 import {
   MAP_FIXED,
+  MAP_NORESERVE,
   MAP_SHARED,
   OVERCOMMIT_NEVER,
   PROT_EXEC,
   PROT_READ,
   PROT_WRITE,
+  WRAP_PAGES,
 } from '../mm/mman.ts';
 import { doMmap, type MmapRequest } from '../mm/mmap.ts';
 import { unmapRange } from '../mm/munmap.ts';
@@ -111,7 +116,7 @@ function newSegment(k: KernelState, t: TaskRow, key: number, size: number, flags
   let total = pages;
   for (const s of k.shm.values()) total += Math.ceil(s.size / PAGE_SIZE);
   if (total > m.settings.shmAll || k.shm.size >= m.settings.shmMni) return -ENOSPC;
-  if ((flags & SHM_HUGETLB) !== 0) return { unmodelled: 'shmget(SHM_HUGETLB)' };
+  if ((flags & SHM_HUGETLB) !== 0) return hugeSegment(k, t, key, size, flags);
   const free = (flags & SHM_NORESERVE) !== 0 && m.settings.overcommitMemory !== OVERCOMMIT_NEVER;
   const name = `/SYSV${(key >>> 0).toString(16).padStart(8, '0')}`;
   const file = shmemFileSetup(m, t, name, size, INODE_SYSV | (free ? INODE_NORESERVE : 0));
@@ -122,6 +127,29 @@ function newSegment(k: KernelState, t: TaskRow, key: number, size: number, flags
   k.shm.set(id, { id, key, file, inode, size, mode: flags & 0o777, uid: m.task.euid[t]! });
   return id;
 }
+
+/** Pages are reserved at once, and the pool is empty; a log may show a kernel that had some. */
+function hugeSegment(
+  k: KernelState,
+  t: TaskRow,
+  key: number,
+  size: number,
+  flags: number,
+): Outcome {
+  const { m } = k;
+  const pages = hugetlbPages(m, flags & ~MAP_NORESERVE);
+  if (pages < 0) return -EINVAL;
+  const id = k.observed?.value;
+  if (id === undefined) return (flags & SHM_NORESERVE) === 0 ? -ENOMEM : { unmodelled: HUGE };
+  const file = hugetlbFileSetup(m, t, Math.ceil(size / PAGE_SIZE / pages) * pages);
+  const inode = m.file.inode[file]!;
+  m.inode.flags[inode] = m.inode.flags[inode]! | INODE_SYSV;
+  m.inode.ino[inode] = id;
+  k.shm.set(id, { id, key, file, inode, size, mode: flags & 0o777, uid: m.task.euid[t]! });
+  return { unmodelled: HUGE };
+}
+
+const HUGE = 'SysV segments of hugetlb pages';
 
 function shmget(k: KernelState, t: TaskRow, a: Args): Outcome {
   const key = a.int(0);
@@ -168,6 +196,7 @@ function shmat(k: KernelState, t: TaskRow, a: Args): Outcome {
   const s = segment(k, id);
   if (s === undefined) return -EINVAL;
   if (!permitted(k, t, s, mode)) return -EACCES;
+  if (m.inode.kind[s.inode] === FS_HUGETLB) return { unmodelled: HUGE };
   const fmode = readOnly ? FMODE_READ : FMODE_READ | FMODE_WRITE;
   const name = m.inode.name[s.inode]!;
   const file = newFile(m, s.inode, fmode, readOnly ? 0 : O_RDWR, name);
@@ -191,7 +220,9 @@ function attach(k: KernelState, t: TaskRow, r: MmapRequest, remap: boolean): num
   const { m } = k;
   if ((r.flags & MAP_FIXED) !== 0 && !remap) {
     const start = word.pageOf(r.addr);
-    const end = start + Math.ceil(word.toNumber(r.len) / PAGE_SIZE);
+    const bytes = word.toNumber(r.len);
+    if (start + Math.floor(bytes / PAGE_SIZE) >= WRAP_PAGES) return -EINVAL;
+    const end = start + Math.ceil(bytes / PAGE_SIZE);
     if (findVmaIntersection(m, m.task.mm[t]!, start, end) !== 0) return -EINVAL;
   }
   return doMmap(m, t, r);

@@ -19,6 +19,7 @@ import { HUGE_NEVER } from '../mm/settings.ts';
 import { type AssumedFile, assumeOpen, assumeRegistered } from './assume.ts';
 import { closeFd } from './fd_table.ts';
 import { addMapping, type Layout, type LayoutVma } from './layout.ts';
+import { learnPrivileges } from './learn.ts';
 import { DIRECTORIES, ensureInode, mountAt, newPseudo, newTmpfs } from './namespace.ts';
 import { type Extent, type FileContent, readProc, taskByName, writeProc } from './proc_paths.ts';
 import { exec, exitGroup, exitTask, type SpawnOptions, spawn } from './process.ts';
@@ -57,6 +58,7 @@ export class Kernel {
   readonly m: Machine;
   #first: TaskRow = 0;
   #observed: Observed | undefined;
+  #learned = '';
 
   private constructor(state: KernelState) {
     this.state = state;
@@ -135,6 +137,11 @@ export class Kernel {
     this.#observed = observed;
   }
 
+  /** What the last call's recorded result told of its caller; '' = nothing. It is then assumed. */
+  get learned(): string {
+    return this.#learned;
+  }
+
   /** Executes a call. */
   syscall(task: TaskRow, name: string, args: readonly Value[]): CallResult {
     const spec = findCall(name);
@@ -143,6 +150,7 @@ export class Kernel {
     if (wrong !== '') return { unmodelled: wrong };
     const k = this.state;
     k.observed = this.#observed;
+    this.#learned = k.observed === undefined ? '' : learnPrivileges(k, task, callName(name), args);
     this.m.unmodelled = '';
     const outcome = spec[1](k, task, new Args(args));
     k.observed = undefined;
