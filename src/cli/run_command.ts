@@ -80,9 +80,10 @@ export async function runCommand(
   let worst: number = EXIT_OK;
   let printed = 0;
   for (const path of files) {
-    const loaded = loadProgram(path);
+    let loaded: Loaded = { file: path, program: undefined, diagnostics: [] };
     let ran: Ran;
     try {
+      loaded = loadProgram(path);
       ran = runLoaded(loaded, options);
     } catch (error) {
       // A defect of ours in one file must not hide the answers for the others.

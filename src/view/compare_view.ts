@@ -164,7 +164,7 @@ export function verdict(report: CompareReport, options: ViewOptions): Line[] {
     if (!fine.includes(run.kernel)) continue;
     say(
       false,
-      `${run.kernel} breaks no law, but ${count(run.summary.mismatched, 'step')} of the file do not hold on it.`,
+      `${run.kernel} breaks no law, but ${run.summary.mismatched} of the file's expectations do not hold on it.`,
     );
   }
   const good = fine.filter((name) => !wrong.some((run) => run.kernel === name));

@@ -77,12 +77,8 @@ export class FolioBook {
     return page.anon ? `solid-${colour}` : `folio-${colour}`;
   }
 
-  /** Width of the widest cell. */
-  cellWidth(tasks: readonly TaskReport[]): number {
-    let width = 1;
-    for (const task of tasks) {
-      for (const page of task.pages) width = Math.max(width, this.cell(page).length);
-    }
-    return width;
+  /** Width of the widest cell; two at least, so that short names do not crowd. */
+  cellWidth(pages: readonly PageReport[]): number {
+    return pages.reduce((width, page) => Math.max(width, this.cell(page).length), 2);
   }
 }

@@ -64,10 +64,14 @@ export function lawLines(report: RunReport, options: ViewOptions): Line[] {
   const held = laws.filter((law) => law.broken.length === 0);
   const idle = held.filter((law) => law.exercised === 0).map((law) => law.name);
   const proved = held.length - idle.length;
+  const rest = idle.length === 0 ? '' : `not exercised: ${idle.join(', ')}`;
+  if (proved === 0)
+    return rest === '' ? lines : [...lines, ...paragraph([], rest, 'dim', options.width)];
   const text = `${count(proved, 'law')} ${proved === 1 ? 'holds' : 'hold'}`;
-  const rest = idle.length === 0 ? '' : `; not exercised: ${idle.join(', ')}`;
   const head: Line = [span('✓ ', 'ok'), span(text, 'ok')];
-  const [first, ...others] = wrapText(text + rest, options.width - 2);
+  if (rest === '') return [...lines, head];
+  const whole = `${text}; ${rest}`;
+  const [first, ...others] = wrapText(whole, options.width - 2);
   const kept = first!.slice(text.length);
   lines.push([...head, span(kept, 'dim')]);
   for (const part of others) lines.push([span('  '), span(part, 'dim')]);

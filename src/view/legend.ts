@@ -42,20 +42,20 @@ export function legendLines(
   const signs = new Map<string, string>();
   if (pages.length === 0) return [];
   const has = (test: (page: PageReport) => boolean): boolean => pages.some(test);
-  const cells = new Set(pages.map((page) => book.cell(page).toUpperCase()));
+  const cells = new Set(pages.map((page) => book.cell(page)));
   const large = pages.find((page) => page.order > 0 && page.folio !== 0 && page.present);
   if (large !== undefined) {
     const name = folioName(large.folio);
     signs.set(`${name}0 ${name}1 …`, `pages of folio ${name}`);
   }
-  if (cells.has('P')) signs.set('P', 'single anonymous page');
-  if (cells.has('F')) signs.set('F', 'single page of the page cache');
+  if (cells.has('P') || cells.has('p')) signs.set('P', 'single anonymous page');
+  if (cells.has('F') || cells.has('f')) signs.set('F', 'single page of the page cache');
   const isNamed = (page: PageReport): boolean => page.present && page.folio !== 0 && !page.zero;
   if (has((page) => isNamed(page) && !page.writable)) signs.set('small letter', 'mapped read-only');
-  if (cells.has('Z')) signs.set('z', 'zero page');
-  if (cells.has('G')) signs.set('g', 'guard');
-  if (cells.has('S')) signs.set('s', 'swapped out');
-  if (cells.has('K')) signs.set('k', "kernel's own page");
+  if (cells.has('z')) signs.set('z', 'zero page');
+  if (cells.has('g')) signs.set('g', 'guard');
+  if (cells.has('s')) signs.set('s', 'swapped out');
+  if (cells.has('k')) signs.set('k', "kernel's own page");
   signs.set('·', 'not mapped');
   if (has((page) => page.huge === true)) signs.set('[ ]', 'mapped by one PMD');
   signs.set('┃', '64K boundary');

@@ -108,7 +108,9 @@ function rowsOf(steps: readonly StepReport[], report: RunReport, textMax: number
 export function mismatches(report: RunReport, options: ViewOptions): Line[] {
   const wrong = report.steps.filter((step) => step.verdict === 'mismatched');
   if (wrong.length === 0) return [];
-  const lines: Line[] = [[span(`${count(wrong.length, 'step')} disagree`, 'bad')]];
+  const lines: Line[] = [
+    [span(wrong.length === 1 ? '1 step disagrees' : `${wrong.length} steps disagree`, 'bad')],
+  ];
   // The line below each says what was found.
   const rows = rowsOf(wrong, report, 1000).map((row) => [...row.slice(0, 3), BLANK, row[4]!]);
   tableRows(LIST_COLUMNS, rows, options.width, 2).forEach((shown, i) => {

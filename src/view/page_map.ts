@@ -172,6 +172,22 @@ function intersecting(runs: readonly Run[], from: number, to: number, at: number
   return out;
 }
 
+/**
+ * The grid for the rows of a long mapping: its cells may be wider than those of the others, since
+ * what is told as runs (a folio of 512 pages) does not count for those.
+ */
+function longGeometry(
+  area: MapArea,
+  shared: Geometry,
+  runs: readonly Run[],
+  book: FolioBook,
+): Geometry {
+  const short = runs.filter((run) => run.page !== undefined && run.pages < BLOCK);
+  const last = short.map(({ page, pages }) => ({ ...page!, index: page!.index + pages - 1 }));
+  const cells = book.cellWidth([...short.map((run) => run.page!), ...last]);
+  return geometry([area], Math.max(cells, shared.cellWidth), shared.width, shared.indent);
+}
+
 /** The rows of a long mapping: lists of runs between rows of the grid. */
 function longRows(g: Geometry, runs: readonly Run[], book: FolioBook): Line[] {
   const lines: Line[] = [];
@@ -222,7 +238,7 @@ export function mapRows(
   isBroken: (address: string) => boolean,
 ): Line[] {
   const runs = runsOf(area.start, area.end, area.pages, book, isBroken);
-  if (isLong(area)) return longRows(g, runs, book);
+  if (isLong(area)) return longRows(longGeometry(area, g, runs, book), runs, book);
   const lines: Line[] = [];
   const begin = area.start - (area.start % g.columns);
   for (let from = begin; from < area.end; from += g.columns) {

@@ -10,7 +10,7 @@ export interface Run {
   readonly page: PageReport | undefined;
   /** True where a law was broken at every page of the run. */
   readonly broken: boolean;
-  /** False for the later part of a run that was cut in two. */
+  /** False where the page before the run is the one before in the same folio. */
   readonly begins: boolean;
 }
 
@@ -46,7 +46,12 @@ export function runsOf(
       next = vpn + 1;
       continue;
     }
-    runs.push({ start: vpn, pages: 1, page, broken, begins: true });
+    const before = vpn === next ? last?.page : undefined;
+    const begins =
+      page.folio === 0 ||
+      before?.folio !== page.folio ||
+      before.index + (last?.pages ?? 0) !== page.index;
+    runs.push({ start: vpn, pages: 1, page, broken, begins });
     next = vpn + 1;
   }
   if (next < end)

@@ -4,7 +4,17 @@ import { brokenLaws, lawLines } from './laws_view.ts';
 import { assumptions, countsByCall, mismatches } from './log_view.ts';
 import { stepsTable } from './steps_view.ts';
 import { MapsView, type ViewOptions } from './task_view.ts';
-import { BLANK, clean, count, flow, type Line, paragraph, type Span, span } from './text.ts';
+import {
+  BLANK,
+  clean,
+  count,
+  flow,
+  type Line,
+  paragraph,
+  type Span,
+  span,
+  wrapLine,
+} from './text.ts';
 import { firstSentence, grouped } from './words.ts';
 
 function header(report: RunReport, options: ViewOptions): Line[] {
@@ -26,7 +36,7 @@ function statistics(report: RunReport, options: ViewOptions): Line[] {
 }
 
 /** "41 steps: 12 matched, 29 unchecked". */
-export function summaryLine(report: RunReport): Line {
+export function summary(report: RunReport, width: number): Line[] {
   const { steps, matched, mismatched, assumed, unchecked, ignored } = report.summary;
   const broken = report.laws.filter((law) => law.broken.length > 0).length;
   const out: Span[] = [];
@@ -45,11 +55,12 @@ export function summaryLine(report: RunReport): Line {
     parts.push(span(text, broken === 0 ? 'ok' : 'bad'));
   }
   parts.forEach((part, i) => {
-    if (i > 0) out.push(span(', ', 'dim'));
-    out.push(part);
+    const comma = i + 1 < parts.length ? ', ' : '';
+    out.push(part, span(comma, 'dim'));
   });
   if (report.partial) out.push(span('  (partial: the input is torn)', 'warn'));
-  return out;
+  const [first, ...rest] = wrapLine(out, width - 2);
+  return [first!, ...rest.map((l): Line => [span('  '), ...l])];
 }
 
 function sections(parts: readonly (readonly Line[])[]): Line[] {
@@ -77,7 +88,7 @@ export function runView(report: RunReport, options: ViewOptions): Line[] {
     [...maps.folios(), ...maps.legend()],
     statistics(report, options),
     lawLines(report, options),
-    [summaryLine(report)],
+    summary(report, options.width),
   ]);
 }
 
@@ -90,6 +101,6 @@ export function quietRunView(report: RunReport, options: ViewOptions): Line[] {
     [span(clean(report.file), 'head'), span(' on ', 'dim'), span(report.kernel, 'strong')],
     ...wrong,
     ...brokenLaws(report, options),
-    summaryLine(report),
+    ...summary(report, options.width),
   ];
 }

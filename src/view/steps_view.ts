@@ -37,8 +37,10 @@ export function disagreement(step: StepReport, indent: number, width: number): L
   const found = resultText(step);
   const parts: string[] = [];
   if (found === 'none' && step.expected === '== none') parts.push('neither page is mapped');
-  else if (step.expected !== undefined) parts.push(`expected ${clean(step.expected)}`);
-  if (found !== '') parts.push(`found ${found}`);
+  else {
+    if (step.expected !== undefined) parts.push(`expected ${clean(step.expected)}`);
+    if (found !== '') parts.push(`found ${found}`);
+  }
   if (step.note !== undefined) parts.push(clean(step.note));
   const text = parts.length === 0 ? 'does not hold' : parts.join('; ');
   return paragraph(head, text, 'bad', width);
@@ -91,7 +93,8 @@ function stepCells(step: StepReport, showTask: boolean): Line[] {
   const failed = step.errno !== undefined || step.signal !== undefined;
   // An expectation that holds says its result in its own text; bytes written are no news.
   const isTold = (isExpect || step.text.startsWith('echo ')) && step.verdict !== 'mismatched';
-  const result = isTold && !failed ? '' : resultText(step);
+  const isSilent = step.verdict === 'ignored' || (isTold && !failed);
+  const result = isSilent ? '' : resultText(step);
   const style: Style = quiet || isExpect ? 'dim' : 'plain';
   const where = step.line === 0 ? '--set' : String(step.line);
   return [

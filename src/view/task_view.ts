@@ -21,7 +21,17 @@ import {
   ruler,
 } from './page_map.ts';
 import { taskName } from './task_names.ts';
-import { BLANK, clean, count, cutLine, type Line, type Span, span } from './text.ts';
+import {
+  BLANK,
+  clean,
+  count,
+  cutLine,
+  type Line,
+  type Span,
+  span,
+  textWidth,
+  wrapLine,
+} from './text.ts';
 import { addressOf, bytesSize, pagesSize, vpnOf } from './words.ts';
 
 export interface ViewOptions {
@@ -37,7 +47,7 @@ const ROWS_MAX = 24;
 const EMPTY_MAX = 12;
 const INDENT = 4;
 
-function taskLine(task: TaskReport, width: number, brief: boolean): Line {
+function taskLines(task: TaskReport, width: number, brief: boolean): Line[] {
   const { anon, file, shmem, swap } = task.rss;
   const kinds = [
     ['anon', anon],
@@ -52,9 +62,13 @@ function taskLine(task: TaskReport, width: number, brief: boolean): Line {
   const name = clean(task.name);
   const head: Span[] = [span(name, 'head')];
   if (name !== String(task.pid) && !brief) head.push(span(`  pid ${task.pid}`, 'dim'));
-  if (task.exited) return [...head, span(`  has exited, ${faults.join(', ')}`, 'dim')];
+  if (task.exited) return [[...head, span(`  has exited, ${faults.join(', ')}`, 'dim')]];
   const rss = parts.length === 0 ? '0' : parts.join(brief ? ' ' : ' + ');
-  return cutLine([...head, span(`  RSS ${rss}  ${faults.join(', ')}`)], width);
+  const [first, ...rest] = wrapLine(
+    [...head, span(`  RSS ${rss}`), span(`  ${faults.join(', ')}`)],
+    width - 2,
+  );
+  return [first!, ...rest.map((l): Line => [span('  '), ...l])];
 }
 
 /** Addresses of each task at which a law was broken. */
@@ -93,14 +107,14 @@ export class MapsView {
     for (const mappings of this.#mappings.values()) {
       for (const { area } of mappings) if (area.pages.length > 0 && !isLong(area)) areas.push(area);
     }
-    const cellWidth = Math.max(2, this.#book.cellWidth(report.tasks));
-    this.#geometry = geometry(areas, cellWidth, options.width, INDENT);
+    const cells = this.#book.cellWidth(areas.flatMap((area) => area.pages));
+    this.#geometry = geometry(areas, cells, options.width, INDENT);
   }
 
   /** A task's line and its mappings. */
   task(task: TaskReport): Line[] {
     const { width, all, omit } = this.#options;
-    const lines: Line[] = [taskLine(task, width, omit !== undefined)];
+    const lines = taskLines(task, width, omit !== undefined);
     if (task.exited) return lines;
     const mappings = this.#mappings.get(task) ?? [];
     const full = mappings.filter((m) => m.area.pages.length > 0);
@@ -147,8 +161,10 @@ export class MapsView {
     const crooked = misaligned(area);
     for (const { folio, order, start } of crooked.slice(0, 3)) {
       const size = pagesSize(1 << order);
-      const text = `/ ${folioName(folio)}, ${size}, begins at ${start}`;
-      rows.push(cutLine([span(`${pad}${text}`, 'warn')], width));
+      const text = `${pad}/ ${folioName(folio)} begins at ${start}`;
+      const tail = `, not a multiple of ${size}`;
+      const fits = textWidth(text) + textWidth(tail) <= width;
+      rows.push(cutLine([span(fits ? text + tail : `${text}, ${size}`, 'warn')], width));
     }
     if (crooked.length > 3) {
       rows.push([span(`${pad}/ and ${crooked.length - 3} more folios like it`, 'warn')]);
