@@ -5,7 +5,6 @@ export {
   DEFAULT_STACK_TOP,
   type Layout,
   type LayoutVma,
-  mmapBase,
   staticLayout,
   unknownLayout,
   unknownMapping,

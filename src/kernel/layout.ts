@@ -3,6 +3,8 @@
  * address randomisation: a small program that is linked statically, so that nothing but it, the
  * vdso and the stack is there.
  */
+
+import { mmapBase, TASK_PAGES } from '../arch/index.ts';
 import {
   type FileRow,
   type MmRow,
@@ -60,25 +62,10 @@ export interface Layout {
   readonly endData?: number;
 }
 
-/** TASK_SIZE in pages: 2^47 bytes less one page. */
-const TASK_SIZE_PAGES = 0x7ffffffff;
-const MIN_GAP = 0x8000000;
-const STACK_GUARD = 256 * PAGE_SIZE;
-export const DEFAULT_STACK_TOP: Vpn = TASK_SIZE_PAGES;
+export const DEFAULT_STACK_TOP: Vpn = TASK_PAGES;
 const STACK_PAGES = 33;
 
 const MAY_ALL = VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC;
-
-/**
- * mmap_base() without randomisation: below a gap for the stack of RLIMIT_STACK bytes, at least
- * 128 MiB and at most 5/6 of the address space.
- */
-export function mmapBase(stackLimit: number): Vpn {
-  const task = TASK_SIZE_PAGES * PAGE_SIZE;
-  const most = Math.floor(task / 6) * 5;
-  const gap = Math.min(most, Math.max(MIN_GAP, stackLimit + STACK_GUARD));
-  return Math.ceil((task - gap) / PAGE_SIZE);
-}
 
 /** vvar, vvar_vclock and vdso below `top`; the page where they begin. */
 function vdso(top: Vpn): LayoutVma[] {

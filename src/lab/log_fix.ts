@@ -2,13 +2,14 @@
  * Brings the model into the state that a log shows: learns layouts, takes over what the log proves
  * of memory that it never mapped, and, after a wrong prediction, forces the recorded result.
  */
+import { maybeLegacyBase } from '../arch/index.ts';
 import { type TaskRow, type U64, word } from '../base/index.ts';
 import { type CallResult, type Kernel, unknownMapping, type Value } from '../kernel/index.ts';
 import type { Machine } from '../mm/mm_types.ts';
 import { VM_READ, VM_WRITE } from '../mm/vm_flags.ts';
 import { findVma } from '../mm/vma_tree.ts';
 import type { Expected } from '../scenario/index.ts';
-import { isUnknownLand, type LearnedSpaces, looksLegacy } from './log_state.ts';
+import { isUnknownLand, type LearnedSpaces } from './log_state.ts';
 import { observedCall, same } from './log_verdict.ts';
 import type { Verdict } from './report.ts';
 
@@ -76,12 +77,7 @@ export class LogFixer {
   }
 
   /** Before the call: learns the brk or mmap area from its recorded result. '' = nothing new. */
-  learnBefore(
-    task: TaskRow,
-    name: string,
-    values: readonly Value[],
-    expected: Expected,
-  ): string {
+  learnBefore(task: TaskRow, name: string, values: readonly Value[], expected: Expected): string {
     if (expected.kind !== 'value') return '';
     const m = this.#m;
     const mm = m.task.mm[task]!;
@@ -96,7 +92,7 @@ export class LogFixer {
     const chosen = this.#chosen(name, values, expected.value);
     if (chosen === undefined) return '';
     learned.base = true;
-    if (looksLegacy(chosen[0])) {
+    if (maybeLegacyBase(chosen[0])) {
       m.mm.legacyLayout[mm] = 1;
       m.mm.mmapBase[mm] = chosen[0];
     } else {
@@ -264,7 +260,8 @@ export class LogFixer {
         return;
       case 'shmat':
         if ('value' in result) this.#kernel.syscall(task, 'shmdt', [result.value]);
-        if (expected.kind === 'value') call('shmat', [values[0] ?? word.ZERO, expected.value, values[2] ?? word.ZERO]);
+        if (expected.kind === 'value')
+          call('shmat', [values[0] ?? word.ZERO, expected.value, values[2] ?? word.ZERO]);
         return;
       default:
     }

@@ -54,11 +54,3 @@ export function isUnknownLand(
   if (legacy && start < base) return true;
   return !learned.brk || start < Math.floor(m.mm.brkStart[mm]! / 4096);
 }
-
-/** Bottom-up layouts search from a third of the address space, moved by at most 2^28 pages. */
-const LEGACY_LOW = 0x2aaaaaaa0;
-const LEGACY_HIGH = 0x2baaaaab0;
-
-export function looksLegacy(vpn: number): boolean {
-  return vpn >= LEGACY_LOW && vpn <= LEGACY_HIGH;
-}

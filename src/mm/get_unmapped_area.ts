@@ -5,6 +5,7 @@
  * thp_get_unmapped_area(), mm/shmem.c shmem_get_unmapped_area(), 6.18; earlier forms by the fields
  * of Release.
  */
+import { TASK_UNMAPPED_BASE } from '../arch/index.ts';
 import {
   EINVAL,
   ENOMEM,
@@ -28,8 +29,6 @@ import { capable } from './util.ts';
 import { mmapMinVpn } from './vma.ts';
 import { findVma, holeBottomUp, vmStartGap } from './vma_tree.ts';
 
-/** __TASK_UNMAPPED_BASE(): a third of the address space, rounded up to a page. */
-export const TASK_UNMAPPED_BASE: Vpn = Math.ceil(TASK_PAGES / 3);
 const LOW_4G: Vpn = 0x100000;
 /** MAP_32BIT searches up to 2 GiB. */
 const LOW_31BIT_END: Vpn = 0x80000;

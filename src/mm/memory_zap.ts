@@ -2,6 +2,7 @@
  * Taking mappings away: zap_page_range(), unmap_mapping_range(), free_pgtables() (mm/memory.c,
  * 6.18). Entries, RSS, mapcounts and references go; swap entries and markers by their own rules.
  */
+import { LEVEL_PAGES } from '../arch/index.ts';
 import type { InodeRow, MmRow, VmaRow, Vpn } from '../base/index.ts';
 import { addRss } from './fault_result.ts';
 import { folioMarkDirty } from './filemap.ts';
@@ -27,8 +28,8 @@ import {
 } from './pgtable.ts';
 import { folioRemoveRmapPtes } from './rmap.ts';
 import { swapFree } from './swap.ts';
-import { uffdWp } from './vma_prot.ts';
 import { OPS_NONE } from './vm_flags.ts';
+import { uffdWp } from './vma_prot.ts';
 
 /** Private copies go too (all but hole punch and COLLAPSE). */
 export const ZAP_EVEN_COWS = 1 << 0;
@@ -195,8 +196,6 @@ export function freePgtables(
   const top = ceiling === 0 ? Number.POSITIVE_INFINITY : ceiling;
   freeLevel(m, mm, pgd, 3, 0, start, end, floor, top);
 }
-
-const LEVEL_PAGES = [1, 512, 262144, 134217728, 68719476736];
 
 /**
  * Frees, below the table `row` (whose entries span LEVEL_PAGES[level] each and begin at `base`),

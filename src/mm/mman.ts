@@ -101,8 +101,7 @@ export const OVERCOMMIT_GUESS = 0;
 export const OVERCOMMIT_ALWAYS = 1;
 export const OVERCOMMIT_NEVER = 2;
 
-/** TASK_SIZE in pages: 2^47 bytes less one page (four-level page tables). */
-export const TASK_PAGES: Pages = 34359738367;
+export { TASK_PAGES } from '../arch/index.ts';
 /** Page numbers of 64-bit addresses are below this; sums of page numbers wrap at it. */
 export const WRAP_PAGES: Pages = 4503599627370496;
 

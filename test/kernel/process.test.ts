@@ -1,7 +1,8 @@
 /** Processes, descriptors across fork and exec, layouts, and what a log tells. */
 import { expect, test } from 'vitest';
+import { mmapBase } from '../../src/arch/index.ts';
 import { word } from '../../src/base/index.ts';
-import { mmapBase, unknownMapping } from '../../src/kernel/index.ts';
+import { unknownMapping } from '../../src/kernel/index.ts';
 import { FS_SHMEM } from '../../src/mm/fs_types.ts';
 import { VM_READ, VM_WRITE } from '../../src/mm/vm_flags.ts';
 import { Driver } from './driver.ts';
