@@ -9,6 +9,7 @@ import {
   ENOSPC,
   highestOrder,
   type InodeRow,
+  modPow2,
   type Order,
   type OrderMask,
   type Pfn,
@@ -30,8 +31,8 @@ import {
   HUGE_WITHIN_SIZE,
   SHMEM_ORDERS,
 } from './settings.ts';
-import { uffdMinor, uffdMissing } from './vma_prot.ts';
 import { OPS_SHMEM_ANON, VM_HUGEPAGE } from './vm_flags.ts';
+import { uffdMinor, uffdMissing } from './vma_prot.ts';
 import {
   countMthp,
   MTHP_SHMEM_ALLOC,
@@ -151,7 +152,7 @@ function suitableOrders(
   let orders = v !== 0 ? thpVmaSuitableOrders(m, v, vpn, wanted) : wanted;
   while (orders !== 0) {
     const n = 1 << highestOrder(orders);
-    if (cacheRangeEmpty(m, inode, index - (index % n), n)) break;
+    if (cacheRangeEmpty(m, inode, index - modPow2(index, n), n)) break;
     orders &= ~n;
   }
   return orders;
@@ -163,7 +164,10 @@ function acctBlocks(m: Machine, inode: InodeRow, pages: number): boolean {
   const { maxBlocks, usedBlocks } = m.sb;
   if (maxBlocks[sb] !== 0 && usedBlocks[sb]! + pages > maxBlocks[sb]!) return false;
   usedBlocks[sb]! += pages;
-  if ((m.inode.flags[inode]! & INODE_NORESERVE) !== 0 && (m.inode.flags[inode]! & INODE_SHARED_ANON) !== 0) {
+  if (
+    (m.inode.flags[inode]! & INODE_NORESERVE) !== 0 &&
+    (m.inode.flags[inode]! & INODE_SHARED_ANON) !== 0
+  ) {
     m.committed += pages;
     m.inode.charged[inode]! += pages;
   }
@@ -173,18 +177,16 @@ function acctBlocks(m: Machine, inode: InodeRow, pages: number): boolean {
 /** Gives room back when pages leave an object. */
 export function shmemUnacctBlocks(m: Machine, inode: InodeRow, pages: number): void {
   m.sb.usedBlocks[m.inode.sb[inode]!]! -= pages;
-  if ((m.inode.flags[inode]! & INODE_NORESERVE) !== 0 && (m.inode.flags[inode]! & INODE_SHARED_ANON) !== 0) {
+  if (
+    (m.inode.flags[inode]! & INODE_NORESERVE) !== 0 &&
+    (m.inode.flags[inode]! & INODE_SHARED_ANON) !== 0
+  ) {
     m.committed -= pages;
     m.inode.charged[inode]! -= pages;
   }
 }
 
-function addFolio(
-  m: Machine,
-  inode: InodeRow,
-  index: number,
-  order: Order,
-): Pfn {
+function addFolio(m: Machine, inode: InodeRow, index: number, order: Order): Pfn {
   const head = allocFolio(m, order);
   if (head === 0) return -ENOMEM;
   m.page.flags[head] = m.page.flags[head]! | PG_SWAPBACKED | PG_UPTODATE;
@@ -192,7 +194,7 @@ function addFolio(
     folioPut(m, head, 1);
     return -ENOSPC;
   }
-  cacheInsert(m, inode, index - (index % (1 << order)), head);
+  cacheInsert(m, inode, index - modPow2(index, 1 << order), head);
   return head;
 }
 
@@ -252,7 +254,7 @@ export function shmemGetFolio(
 }
 
 function taken(m: Machine, head: Pfn, order: Order, index: number): number {
-  shmemResult.pfn = head + (index % (1 << order));
+  shmemResult.pfn = head + modPow2(index, 1 << order);
   shmemResult.allocated = 1 << order;
   if (m.why !== null) m.why.note('shmem-taken', order, index, 0);
   // The allocation's own reference is dropped here; the cache's keep the folio.
@@ -278,7 +280,7 @@ function explainShmem(
   for (let order = PMD_ORDER; order >= 1; order--) {
     const bit = 1 << order;
     const n = bit;
-    const block = index - (index % n);
+    const block = index - modPow2(index, n);
     if ((allowed & bit) !== 0) {
       if (v !== 0 && !thpVmaSuitable(m, v, vpn, order)) {
         const congruent = (m.vma.start[v]! - m.vma.pgoff[v]!) % n === 0;
@@ -294,9 +296,11 @@ function explainShmem(
     else if (!anon || !m.release.shmemPerSize) {
       if (order !== PMD_ORDER && v !== 0) why.note('not-anon-shmem', order, 0, 0);
       else why.note('mount-huge-never', order, 0, 0);
-    } else if ((s.shmemAdvise & bit) !== 0 && !advised) why.note('size-needs-madvise', order, 0, 0);
-    else if ((s.shmemWithin & bit) !== 0) why.note('within-size', order, block + n, filePages(m, inode));
-    else if ((s.shmemInherit & bit) !== 0) why.note('size-inherits-off', order, 0, 0);
-    else why.note('size-disabled', order, 0, 0);
+    } else if ((s.shmemAdvise & bit) !== 0 && !advised)
+      why.note('shmem-needs-madvise', order, 0, 0);
+    else if ((s.shmemWithin & bit) !== 0)
+      why.note('within-size', order, block + n, filePages(m, inode));
+    else if ((s.shmemInherit & bit) !== 0) why.note('shmem-inherits-off', order, 0, 0);
+    else why.note('shmem-size-disabled', order, 0, 0);
   }
 }
