@@ -20,7 +20,7 @@ import type { Machine } from './mm_types.ts';
 import { MAP_FIXED } from './mman.ts';
 import { ksmVmaFlags } from './mmap_region.ts';
 import { unmapRange } from './munmap.ts';
-import { mayExpandVm, mlockFutureOk, vmEnoughMemory } from './util.ts';
+import { mayExpandVm, mlockFutureOk, refuse, vmEnoughMemory } from './util.ts';
 import {
   VM_ACCOUNT,
   VM_EXEC,
@@ -112,7 +112,10 @@ export function sysBrk(m: Machine, task: TaskRow, address: U64): Bytes {
   if (brk < brkStart[mm]!) return old;
   const sig = m.task.sig[task]!;
   const data = brk - brkStart[mm]! + (endData[mm]! - startData[mm]!);
-  if (data > m.sig.dataCur[sig]!) return old;
+  if (data > m.sig.dataCur[sig]!) {
+    refuse('data', pagesUp(data));
+    return old;
+  }
 
   const newEnd = pagesUp(brk);
   const oldEnd = pagesUp(old);

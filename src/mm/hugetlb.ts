@@ -18,6 +18,9 @@ import { FMODE_READ, FMODE_WRITE, FS_HUGETLB, INODE_NORESERVE, O_RDWR } from './
 import { internName, type Machine } from './mm_types.ts';
 import { MAP_HUGE_SHIFT, MAP_NORESERVE } from './mman.ts';
 
+/** `nrHugepages` of a kernel of which only a log is known: pages are had, nobody counts them. */
+export const HUGEPAGES_UNKNOWN = -1;
+
 const HUGE_2MB = 21;
 const HUGE_1GB = 30;
 
@@ -29,7 +32,7 @@ export function hugetlbPages(m: Machine, flags: number): Pages | Errno {
   const log = (flags >>> MAP_HUGE_SHIFT) & 0x3f;
   if (log === 0 || log === HUGE_2MB) return PMD_PAGES;
   if (log !== HUGE_1GB) return -EINVAL;
-  if (m.settings.nrHugepages !== 0 || (flags & MAP_NORESERVE) !== 0) {
+  if (m.settings.nrHugepages > 0 || (flags & MAP_NORESERVE) !== 0) {
     m.unmodelled = 'hugetlb pages of 1 GiB';
   }
   return 512 * PMD_PAGES;
@@ -52,6 +55,7 @@ export function hugetlbFileSetup(m: Machine, task: TaskRow, pages: Pages): FileR
 
 /** hugetlb_reserve_pages() with the pool that there is. */
 export function hugetlbReserve(m: Machine, noReserve: boolean): Errno {
+  if (m.settings.nrHugepages === HUGEPAGES_UNKNOWN) return 0;
   if (m.settings.nrHugepages !== 0) {
     m.unmodelled = 'a pool of hugetlb pages';
     return 0;

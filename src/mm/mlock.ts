@@ -32,7 +32,7 @@ import {
 import { isHugePmd, pmdTable } from './pgalloc.ts';
 import { isTable, PTE_MAPPED, ptePfn, REGION_PAGES, tableRow } from './pgtable.ts';
 import { mlockVmaFolio, munlockVmaFolio } from './rmap.ts';
-import { canDoMlock, capable, limitPages } from './util.ts';
+import { canDoMlock, capable, limitPages, refuse } from './util.ts';
 import { OPS_SECRET, VM_LOCKED, VM_LOCKONFAULT } from './vm_flags.ts';
 import { VM_LOCKED_MASK, vmaSupportsMlock } from './vma.ts';
 import { vmaModifyFlags } from './vma_merge.ts';
@@ -175,7 +175,10 @@ function doMlock(m: Machine, task: TaskRow, addr: U64, len: U64, flags: number):
   const limit = limitPages(m.sig.memlockCur[m.task.sig[task]!]!);
   let locked = pages + m.mm.lockedVm[m.task.mm[task]!]!;
   if (locked > limit && !privileged) locked -= lockedWithin(m, task, start, start + pages);
-  if (locked > limit && !privileged) return -ENOMEM;
+  if (locked > limit && !privileged) {
+    refuse('memlock', locked);
+    return -ENOMEM;
+  }
   const error = applyVmaLockFlags(m, task, start, pages, flags);
   if (error !== 0) return error;
   const missed = mmPopulate(m, task, start, start + pages, false);
@@ -227,7 +230,10 @@ export function sysMlockall(m: Machine, task: TaskRow, flags: number): Errno {
   const limit = limitPages(m.sig.memlockCur[m.task.sig[task]!]!);
   const current = (flags & MCL_CURRENT) !== 0;
   const total = m.mm.totalVm[m.task.mm[task]!]!;
-  if (current && total > limit && !capable(m, task, CAP_IPC_LOCK)) return -ENOMEM;
+  if (current && total > limit && !capable(m, task, CAP_IPC_LOCK)) {
+    refuse('memlock', total);
+    return -ENOMEM;
+  }
   applyMlockallFlags(m, task, flags);
   if (current) mmPopulate(m, task, 0, TASK_PAGES, true);
   return 0;

@@ -16,6 +16,21 @@ import type { Machine } from './mm_types.ts';
 import { OVERCOMMIT_ALWAYS, OVERCOMMIT_GUESS } from './mman.ts';
 import { VM_EXEC, VM_LOCKED, VM_SHARED, VM_STACK, VM_WRITE } from './vm_flags.ts';
 
+export type LimitName = 'as' | 'data' | 'memlock' | 'ram';
+
+/**
+ * The limit that refused last and the pages, of the kind that it counts, that it was asked for. Who
+ * reads a log learns its limits from this; no state of a machine, and nothing decides by it.
+ */
+export const refusal: { limit: LimitName | ''; pages: Pages } = { limit: '', pages: 0 };
+
+/** Notes a refusal; always false. */
+export function refuse(limit: LimitName, pages: Pages): false {
+  refusal.limit = limit;
+  refusal.pages = pages;
+  return false;
+}
+
 export function capable(m: Machine, task: TaskRow, cap: number): boolean {
   return (m.task.caps[task]! & cap) !== 0;
 }
@@ -54,23 +69,26 @@ export function updateHiwaterVm(m: Machine, mm: MmRow): void {
 export function mayExpandVm(m: Machine, task: TaskRow, flags: number, pages: Pages): boolean {
   const mm = m.task.mm[task]!;
   const sig = m.task.sig[task]!;
-  if (m.mm.totalVm[mm]! + pages > limitPages(m.sig.asCur[sig]!)) return false;
+  const total = m.mm.totalVm[mm]! + pages;
+  if (total > limitPages(m.sig.asCur[sig]!)) return refuse('as', total);
   if (!isDataMapping(flags)) return true;
   const data = m.mm.dataVm[mm]! + pages;
   if (data <= limitPages(m.sig.dataCur[sig]!)) return true;
-  return m.sig.dataCur[sig] === 0 && data <= limitPages(m.sig.dataMax[sig]!);
+  if (m.sig.dataCur[sig] === 0 && data <= limitPages(m.sig.dataMax[sig]!)) return true;
+  return refuse('data', data);
 }
 
 /** can_do_mlock(). */
 export function canDoMlock(m: Machine, task: TaskRow): boolean {
-  return m.sig.memlockCur[m.task.sig[task]!] !== 0 || capable(m, task, CAP_IPC_LOCK);
+  if (m.sig.memlockCur[m.task.sig[task]!] !== 0 || capable(m, task, CAP_IPC_LOCK)) return true;
+  return refuse('memlock', 1);
 }
 
 /** Would `pages` more of a mapping with these flags stay below RLIMIT_MEMLOCK? */
 export function mlockFutureOk(m: Machine, task: TaskRow, flags: number, pages: Pages): boolean {
   if ((flags & VM_LOCKED) === 0 || capable(m, task, CAP_IPC_LOCK)) return true;
   const locked = pages + m.mm.lockedVm[m.task.mm[task]!]!;
-  return locked <= limitPages(m.sig.memlockCur[m.task.sig[task]!]!);
+  return locked <= limitPages(m.sig.memlockCur[m.task.sig[task]!]!) || refuse('memlock', locked);
 }
 
 /** vm_commit_limit(): what overcommit_memory = 2 allows in all. */
@@ -90,7 +108,10 @@ export function vmCommitLimit(m: Machine): Pages {
 export function vmEnoughMemory(m: Machine, task: TaskRow, mm: MmRow, pages: Pages): Errno {
   const s = m.settings;
   if (s.overcommitMemory === OVERCOMMIT_GUESS) {
-    if (pages > s.totalRam + s.totalSwap) return -ENOMEM;
+    if (pages > s.totalRam + s.totalSwap) {
+      refuse('ram', pages);
+      return -ENOMEM;
+    }
   } else if (s.overcommitMemory !== OVERCOMMIT_ALWAYS) {
     let allowed = vmCommitLimit(m);
     if (!capable(m, task, CAP_SYS_ADMIN)) allowed -= s.adminReservePages;

@@ -7,7 +7,7 @@
  * The gap of a VMA is what is free between it and its predecessor. Priorities are a hash of the row,
  * so that the shape, like everything, is reproducible.
  */
-import type { MmRow, Pages, VmaRow, Vpn } from '../base/index.ts';
+import { assert, type MmRow, type Pages, type VmaRow, type Vpn } from '../base/index.ts';
 import type { Machine } from './mm_types.ts';
 import { VM_GROWSDOWN } from './vm_flags.ts';
 
@@ -112,6 +112,9 @@ export function vmaTreeInsert(m: Machine, v: VmaRow): void {
   const mm = m.vma.mm[v]!;
   const after = findVma(m, mm, start[v]!);
   const before = after !== 0 ? prev[after]! : lastVma(m, mm);
+  assert(start[v]! < m.vma.end[v]!, 'a VMA is not empty');
+  assert(before === 0 || m.vma.end[before]! <= start[v]!, 'VMAs do not overlap below');
+  assert(after === 0 || m.vma.end[v]! <= start[after]!, 'VMAs do not overlap above');
   prev[v] = before;
   next[v] = after;
   if (before !== 0) next[before] = v;
