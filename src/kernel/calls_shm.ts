@@ -4,6 +4,7 @@
 import {
   EACCES,
   EEXIST,
+  EFAULT,
   EINVAL,
   ENOENT,
   ENOMEM,
@@ -12,6 +13,7 @@ import {
   type InodeRow,
   PAGE_SIZE,
   type TaskRow,
+  type VmaRow,
   word,
 } from '../base/index.ts';
 import { filePut, newFile, shmemFileSetup } from '../mm/file.ts';
@@ -78,6 +80,51 @@ function segment(k: KernelState, id: number): ShmSegment | undefined {
   return undefined;
 }
 
+/**
+ * A log shows that a segment was refused: the caller is not privileged, and not its owner where the
+ * owner would be let in. True when something was learned.
+ */
+export function learnSegmentRefusal(
+  k: KernelState,
+  t: TaskRow,
+  name: string,
+  a: Args,
+  errno: number,
+): boolean {
+  const key = a.int(0);
+  const found = name === 'shmget' ? [...k.shm.values()].find((x) => x.key === key) : k.shm.get(key);
+  if (found === undefined || (name === 'shmget' && key === IPC_PRIVATE)) return false;
+  const wanted =
+    name === 'shmget'
+      ? a.int(2) & 0o777
+      : name === 'shmat' && (a.int(2) & SHM_RDONLY) === 0
+        ? 0o666
+        : 0o444;
+  const { caps, euid } = k.m.task;
+  if (errno === EACCES && !permitted(k, t, found, wanted)) return false;
+  if (errno === EPERM && name !== 'shmctl') return false;
+  caps[t] = 0;
+  const owner = errno === EPERM ? found.uid === euid[t] : permitted(k, t, found, wanted);
+  if (owner) euid[t] = NOBODY;
+  return true;
+}
+
+/** A log shows that a caller who was not privileged disposes of another's segment: he is again. */
+export function learnSegmentOwner(k: KernelState, t: TaskRow, a: Args): boolean {
+  const found = k.shm.get(a.int(0));
+  if (found === undefined || a.int(1) !== IPC_RMID) return false;
+  const { caps, euid } = k.m.task;
+  if (found.uid === euid[t] || capable(k.m, t, CAP_SYS_ADMIN)) return false;
+  euid[t] = found.uid;
+  if (found.uid === 0) caps[t] = k.creds.get(t)?.permitted ?? 0;
+  return true;
+}
+
+/** Any user who is not the owner. */
+const NOBODY = 65534;
+/** High word of the first address that is no user memory. */
+const KERNEL_HI = 0x8000;
+
 /** ipcperms(): the mode bits that the caller has must hold all of `wanted` (0o444 and so on). */
 function permitted(k: KernelState, t: TaskRow, s: ShmSegment, wanted: number): boolean {
   const own = s.uid === k.m.task.euid[t] ? s.mode >> 6 : s.mode;
@@ -112,6 +159,7 @@ function newId(k: KernelState): number {
 function newSegment(k: KernelState, t: TaskRow, key: number, size: number, flags: number): Outcome {
   const { m } = k;
   if (size < 1 || size > m.settings.shmMax) return -EINVAL;
+  if (k.observed?.errno === ENOSPC) return { ignored: 'segments of other processes' };
   const pages = Math.ceil(size / PAGE_SIZE);
   let total = pages;
   for (const s of k.shm.values()) total += Math.ceil(s.size / PAGE_SIZE);
@@ -137,6 +185,7 @@ function hugeSegment(
   flags: number,
 ): Outcome {
   const { m } = k;
+  if (!capable(m, t, CAP_IPC_LOCK) && m.task.euid[t] !== 0) return -EPERM;
   const pages = hugetlbPages(m, flags & ~MAP_NORESERVE);
   if (pages < 0) return -EINVAL;
   const id = k.observed?.value;
@@ -196,7 +245,7 @@ function shmat(k: KernelState, t: TaskRow, a: Args): Outcome {
   const s = segment(k, id);
   if (s === undefined) return -EINVAL;
   if (!permitted(k, t, s, mode)) return -EACCES;
-  if (m.inode.kind[s.inode] === FS_HUGETLB) return { unmodelled: HUGE };
+  const huge = m.inode.kind[s.inode] === FS_HUGETLB;
   const fmode = readOnly ? FMODE_READ : FMODE_READ | FMODE_WRITE;
   const name = m.inode.name[s.inode]!;
   const file = newFile(m, s.inode, fmode, readOnly ? 0 : O_RDWR, name);
@@ -204,7 +253,7 @@ function shmat(k: KernelState, t: TaskRow, a: Args): Outcome {
     addr,
     len: word.fromNumber(m.inode.size[s.inode]!),
     prot,
-    flags: mapFlags,
+    flags: mapFlags | (huge ? MAP_NORESERVE : 0),
     highFlags: false,
     file,
     pgoff: 0,
@@ -228,6 +277,13 @@ function attach(k: KernelState, t: TaskRow, r: MmapRequest, remap: boolean): num
   return doMmap(m, t, r);
 }
 
+/** A mapping of a segment: with its own operations, or of a hugetlb one that a log shows. */
+function isShm(k: KernelState, v: VmaRow): boolean {
+  const { m } = k;
+  if (m.vma.ops[v] === OPS_SHM) return true;
+  return (m.inode.flags[m.file.inode[m.vma.file[v]!]!]! & INODE_SYSV) !== 0;
+}
+
 /** ksys_shmdt(): the pieces of one segment that still lie as they were attached. */
 function shmdt(k: KernelState, t: TaskRow, a: Args): Outcome {
   const { m } = k;
@@ -240,7 +296,7 @@ function shmdt(k: KernelState, t: TaskRow, a: Args): Outcome {
   for (let v = findVma(m, mm, start); v !== 0; ) {
     const next = m.vma.next[v]!;
     if (file !== 0 && m.vma.end[v]! - start > size) break;
-    const attached = m.vma.ops[v] === OPS_SHM && m.vma.start[v]! - start === m.vma.pgoff[v];
+    const attached = isShm(k, v) && m.vma.start[v]! - start === m.vma.pgoff[v];
     if (attached && (file === 0 || m.vma.file[v] === file)) {
       if (file === 0) {
         file = m.vma.file[v]!;
@@ -269,7 +325,8 @@ function shmctl(k: KernelState, t: TaskRow, a: Args): Outcome {
   const owner = s.uid === m.task.euid[t];
   switch (cmd) {
     case IPC_STAT:
-      return permitted(k, t, s, 0o444) ? 0 : -EACCES;
+      if (!permitted(k, t, s, 0o444)) return -EACCES;
+      return a.isZero(2) || a.u64(2).hi >= KERNEL_HI ? -EFAULT : 0;
     case SHM_LOCK:
     case SHM_UNLOCK:
       return shmLock(k, t, s, cmd === SHM_LOCK);

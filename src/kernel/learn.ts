@@ -3,6 +3,7 @@
  * failed where a privileged caller would not be refused shows an unprivileged one.
  */
 import {
+  EACCES,
   EAGAIN,
   ENOMEM,
   EPERM,
@@ -25,6 +26,7 @@ import {
 import { capable } from '../mm/util.ts';
 import { VM_LOCKED, VM2_SEALED } from '../mm/vm_flags.ts';
 import { findVmaIntersection } from '../mm/vma_tree.ts';
+import { learnSegmentOwner, learnSegmentRefusal } from './calls_shm.ts';
 import { fileOf } from './fd_table.ts';
 import type { KernelState } from './state.ts';
 import { Args, type Value } from './values.ts';
@@ -106,8 +108,12 @@ export function learnPrivileges(
   values: readonly Value[],
 ): string {
   const errno = k.observed?.errno;
-  if (errno === undefined || k.m.task.mm[t] === 0) return '';
+  if (k.observed === undefined || k.m.task.mm[t] === 0) return '';
   const a = new Args(values);
+  if (errno === undefined) {
+    const owner = name === 'shmctl' && learnSegmentOwner(k, t, a);
+    return owner ? 'the caller is the owner or privileged' : '';
+  }
   const { caps } = k.m.task;
   if (capable(k.m, t, CAP_IPC_LOCK) && overMemlock(k, t, name, a, errno)) {
     caps[t] = caps[t]! & ~CAP_IPC_LOCK;
@@ -116,6 +122,9 @@ export function learnPrivileges(
   if (capable(k.m, t, CAP_SYS_RAWIO) && belowMinAddr(k, t, name, a, errno)) {
     caps[t] = caps[t]! & ~CAP_SYS_RAWIO;
     return 'the caller has no CAP_SYS_RAWIO';
+  }
+  if (/^shm(get|at|ctl)$/.test(name) && (errno === EACCES || errno === EPERM)) {
+    if (learnSegmentRefusal(k, t, name, a, errno)) return 'the caller is not privileged';
   }
   return '';
 }
