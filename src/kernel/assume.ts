@@ -3,6 +3,8 @@
  */
 import type { FileRow, InodeRow, TaskRow, Vpn } from '../base/index.ts';
 import {
+  FMODE_READ,
+  FMODE_WRITE,
   FS_DISK,
   FS_NO_MMAP,
   FS_OPAQUE,
@@ -12,6 +14,7 @@ import {
   O_CREAT,
   O_EXCL,
   O_LARGEFILE,
+  O_RDWR,
   O_TMPFILE,
   O_TRUNC,
 } from '../mm/fs_types.ts';
@@ -99,12 +102,29 @@ export function sizeLost(k: KernelState, file: FileRow): void {
   k.m.inode.flags[inode] = k.m.inode.flags[inode]! | INODE_SIZE_UNKNOWN;
 }
 
-/** The description of `fd`; where a log uses one that was inherited, a file of unknown size. */
-export function fileForMap(k: KernelState, t: TaskRow, fd: number): FileRow {
+/** Can this description be mapped so? What a log shows to succeed can. */
+function suits(k: KernelState, file: FileRow, shared: boolean, write: boolean): boolean {
+  const { m } = k;
+  const mode = m.file.mode[file]!;
+  if ((mode & FMODE_READ) === 0 || (shared && write && (mode & FMODE_WRITE) === 0)) return false;
+  return m.inode.kind[m.file.inode[file]!] !== FS_NO_MMAP;
+}
+
+/**
+ * The description of `fd` for a mapping. Where a log uses one that was inherited, or one that calls
+ * which the log does not show have replaced, a file of unknown size.
+ */
+export function fileForMap(
+  k: KernelState,
+  t: TaskRow,
+  fd: number,
+  shared: boolean,
+  write: boolean,
+): FileRow {
   const file = fileOf(k, t, fd);
-  if (file !== 0 || k.observed === undefined || k.observed.errno !== undefined || fd < 0)
-    return file;
-  return assumeOpen(k, t, fd, `/inherited/${k.m.task.tgid[t]}/${fd}`, 2, { kind: FS_DISK });
+  if (k.observed === undefined || k.observed.errno !== undefined || fd < 0) return file;
+  if (file !== 0 && suits(k, file, shared, write)) return file;
+  return assumeOpen(k, t, fd, `/inherited/${k.nextIno}`, O_RDWR, { kind: FS_DISK });
 }
 
 /** Registers the mappings of [start, end) for missing pages with the task's userfaultfd, if any. */

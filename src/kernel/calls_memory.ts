@@ -17,7 +17,7 @@ import { sysBrk } from '../mm/brk.ts';
 import { sysMadvise, sysProcessMadvise } from '../mm/madvise.ts';
 import { sysMincore } from '../mm/mincore.ts';
 import { sysMlock, sysMlock2, sysMlockall, sysMunlock, sysMunlockall } from '../mm/mlock.ts';
-import { MADV_COLLAPSE, MAP_ANONYMOUS, pagesCeil } from '../mm/mman.ts';
+import { MADV_COLLAPSE, MAP_ANONYMOUS, MAP_SHARED, PROT_WRITE, pagesCeil } from '../mm/mman.ts';
 import { sysMmap } from '../mm/mmap.ts';
 import { sysMprotect } from '../mm/mprotect.ts';
 import { sysMremap } from '../mm/mremap.ts';
@@ -40,7 +40,13 @@ function address(vpn: number): Outcome {
 function mmap(k: KernelState, t: TaskRow, a: Args): Outcome {
   const anonymous = (a.u64(3).lo & MAP_ANONYMOUS) !== 0;
   const fd = a.has(4) ? a.int(4) : -1;
-  const file = anonymous ? 0 : fileForMap(k, t, fd);
+  const shared = (a.u64(3).lo & MAP_SHARED) !== 0;
+  const write = (a.u64(2).lo & PROT_WRITE) !== 0;
+  const file = anonymous ? 0 : fileForMap(k, t, fd, shared, write);
+  const told = k.observed?.errno;
+  if (!anonymous && file === 0 && told !== undefined && told !== EBADF) {
+    return { ignored: 'a descriptor that the log does not show being opened' };
+  }
   return address(
     sysMmap(k.m, t, {
       addr: a.u64(0),

@@ -2,6 +2,7 @@ export type { AssumedFile } from './assume.ts';
 export { type BootOptions, Kernel } from './kernel.ts';
 export {
   addMapping,
+  addToHoles,
   DEFAULT_STACK_TOP,
   type Layout,
   type LayoutVma,

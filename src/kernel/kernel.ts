@@ -18,7 +18,7 @@ import { internName, type Machine, type Release } from '../mm/mm_types.ts';
 import { HUGE_NEVER } from '../mm/settings.ts';
 import { type AssumedFile, assumeOpen, assumeRegistered } from './assume.ts';
 import { closeFd } from './fd_table.ts';
-import { addMapping, type Layout, type LayoutVma } from './layout.ts';
+import { addToHoles, type Layout, type LayoutVma } from './layout.ts';
 import { learnPrivileges } from './learn.ts';
 import { DIRECTORIES, ensureInode, mountAt, newPseudo, newTmpfs } from './namespace.ts';
 import { type Extent, type FileContent, readProc, taskByName, writeProc } from './proc_paths.ts';
@@ -231,9 +231,9 @@ export class Kernel {
     closeFd(this.state, task, fd);
   }
 
-  /** A mapping that a log shows to be there. */
+  /** A mapping that a log shows to be there; what is mapped already stays as it is. */
   assumeMapping(task: TaskRow, mapping: LayoutVma): void {
-    addMapping(this.m, this.m.task.mm[task]!, mapping);
+    addToHoles(this.m, this.m.task.mm[task]!, mapping);
   }
 
   /** The end of the brk area, known from the first brk(NULL). Bytes. */

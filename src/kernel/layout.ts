@@ -36,6 +36,7 @@ import {
   VM_WRITE,
 } from '../mm/vm_flags.ts';
 import { insertVma } from '../mm/vma.ts';
+import { findVmaIntersection } from '../mm/vma_tree.ts';
 
 /** One mapping of an image. */
 export interface LayoutVma {
@@ -138,6 +139,19 @@ export function addMapping(m: Machine, mm: MmRow, x: LayoutVma): VmaRow {
   vmStatAccount(m, mm, x.flags, x.end - x.start);
   if ((x.flags & VM_ACCOUNT) !== 0) vmAcctMemory(m, x.end - x.start);
   return v;
+}
+
+/** Adds the parts of a mapping where nothing is mapped yet. */
+export function addToHoles(m: Machine, mm: MmRow, x: LayoutVma): void {
+  for (let at = x.start; at < x.end; ) {
+    const next = findVmaIntersection(m, mm, at, x.end);
+    const stop = next === 0 ? x.end : m.vma.start[next]!;
+    if (stop > at) {
+      const pgoff = x.pgoff === undefined ? at : x.pgoff + (at - x.start);
+      addMapping(m, mm, { ...x, start: at, end: stop, pgoff });
+    }
+    at = next === 0 ? x.end : m.vma.end[next]!;
+  }
 }
 
 /** A mapping that a log shows to be there: what serves it is not known. */
