@@ -1,23 +1,42 @@
 /**
  * Brings the model into the state that a log shows: learns layouts, takes over what the log proves
  * of memory that it never mapped, and, after a wrong prediction, forces the recorded result.
+ *
+ * What is taken over is always one fact of which the log is silent (the image, a descriptor, a
+ * setting, a limit). It is assumed only where with it the model comes to the recorded result by
+ * itself, and from then on it predicts.
  */
 import { maybeLegacyBase } from '../arch/index.ts';
-import { type TaskRow, type U64, word } from '../base/index.ts';
+import { type TaskRow, word } from '../base/index.ts';
+import { fileOf } from '../kernel/fd_table.ts';
 import { type CallResult, type Kernel, unknownMapping, type Value } from '../kernel/index.ts';
+import { FS_HUGETLB } from '../mm/fs_types.ts';
+import { HUGEPAGES_UNKNOWN } from '../mm/hugetlb.ts';
 import type { Machine } from '../mm/mm_types.ts';
+import { mayMoveAmongOthers } from '../mm/mremap.ts';
+import { MAP_32BIT_BEGIN, MAP_32BIT_DRAW } from '../mm/settings.ts';
 import { VM_READ, VM_WRITE } from '../mm/vm_flags.ts';
-import { findVma } from '../mm/vma_tree.ts';
-import type { Expected } from '../scenario/index.ts';
+import { findVma, findVmaIntersection } from '../mm/vma_tree.ts';
+import { LogFiles } from './log_files.ts';
+import { AddressSettings } from './log_settings.ts';
 import { isUnknownLand, type LearnedSpaces } from './log_state.ts';
+import {
+  asInt,
+  type LogCall,
+  MAP_32BIT,
+  MAP_ANONYMOUS,
+  MAP_FIXED,
+  MAP_FIXED_NOREPLACE,
+  MAP_HUGETLB,
+  MREMAP_FIXED,
+  MREMAP_MAYMOVE,
+  pagesOf,
+  type Range,
+  sourceOf,
+  type Trial,
+} from './log_trial.ts';
 import { observedCall, same } from './log_verdict.ts';
 import type { Verdict } from './report.ts';
-
-const MAP_FIXED = 0x10;
-const MAP_POPULATE = 0x8000;
-const MAP_FIXED_NOREPLACE = 0x100000;
-const MREMAP_MAYMOVE = 1;
-const MREMAP_FIXED = 2;
 
 /** Calls on an existing range: where the range and its length stand among the arguments. */
 const RANGE_CALLS: ReadonlySet<string> = new Set([
@@ -34,37 +53,41 @@ const RANGE_CALLS: ReadonlySet<string> = new Set([
   'mbind',
 ]);
 
+const EPERM = 1;
+const EFAULT = 14;
+const EEXIST = 17;
+const EINVAL = 22;
+const PROT_EXEC = 4;
+
 export interface Assumed {
   readonly result: CallResult;
   readonly verdict: Verdict;
   readonly note: string;
 }
 
-function asInt(value: Value | undefined): U64 {
-  return typeof value === 'object' && 'hi' in value ? (value as U64) : word.ZERO;
-}
-
-function pagesOf(length: U64): number {
-  return Math.ceil((word.offsetOf(length) + word.pageOf(length) * 4096) / 4096);
-}
-
 export class LogFixer {
   readonly #kernel: Kernel;
   readonly #m: Machine;
   readonly #learned: LearnedSpaces;
+  readonly #files: LogFiles;
+  readonly #settings: AddressSettings;
 
-  constructor(kernel: Kernel, learned: LearnedSpaces) {
+  constructor(kernel: Kernel, learned: LearnedSpaces, trial: Trial) {
     this.#kernel = kernel;
     this.#m = kernel.m;
     this.#learned = learned;
+    this.#files = new LogFiles(kernel);
+    this.#settings = new AddressSettings(kernel, trial);
   }
 
   /** First page and pages of the mapping that this call lets the kernel place, if it does. */
-  #chosen(name: string, values: readonly Value[], value: U64): [number, number] | undefined {
-    const at = word.pageOf(value);
+  #chosen(call: LogCall): [number, number] | undefined {
+    const { name, values, expected } = call;
+    if (expected.kind !== 'value') return undefined;
+    const at = word.pageOf(expected.value);
     if (name === 'mmap') {
       const flags = asInt(values[3]).lo;
-      if ((flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) !== 0) return undefined;
+      if ((flags & (MAP_FIXED | MAP_FIXED_NOREPLACE | MAP_32BIT)) !== 0) return undefined;
       if (word.pageOf(asInt(values[0])) === at) return undefined;
       return [at, pagesOf(asInt(values[1]))];
     }
@@ -76,8 +99,20 @@ export class LogFixer {
     return undefined;
   }
 
-  /** Before the call: learns the brk or mmap area from its recorded result. '' = nothing new. */
-  learnBefore(task: TaskRow, name: string, values: readonly Value[], expected: Expected): string {
+  /** Before the call: learns what its recorded result shows to have been so. '' = nothing new. */
+  learnBefore(task: TaskRow, call: LogCall): string {
+    this.#drawLow(call);
+    const note = this.#files.learnBefore(task, call);
+    if (call.expected.kind === 'errno') {
+      const armed = this.#armInvisibly(task, call);
+      return armed === '' ? note : armed;
+    }
+    const layout = this.#learnLayout(task, call);
+    return layout === '' ? note : layout;
+  }
+
+  #learnLayout(task: TaskRow, call: LogCall): string {
+    const { name, expected } = call;
     if (expected.kind !== 'value') return '';
     const m = this.#m;
     const mm = m.task.mm[task]!;
@@ -89,7 +124,7 @@ export class LogFixer {
       return 'where the heap begins is not in the log';
     }
     if (learned.base) return '';
-    const chosen = this.#chosen(name, values, expected.value);
+    const chosen = this.#chosen(call);
     if (chosen === undefined) return '';
     learned.base = true;
     if (maybeLegacyBase(chosen[0])) {
@@ -101,145 +136,220 @@ export class LogFixer {
     return 'where the mmap area begins is not in the log';
   }
 
-  /** Would mmap answer this address now? Undefined where it does not choose, or nothing is known. */
-  wouldMapAt(task: TaskRow, values: readonly Value[], value: U64): boolean | undefined {
-    if (!this.#learned.of(this.#m.task.mm[task]!).base) return undefined;
-    const flags = asInt(values[3]);
-    if ((flags.lo & (MAP_FIXED | MAP_FIXED_NOREPLACE)) !== 0) return undefined;
-    const trial = [...values];
-    trial[3] = word.u64(flags.hi, flags.lo & ~MAP_POPULATE);
-    const result = observedCall(this.#kernel, task, 'mmap', trial, { value: word.toSigned(value) });
-    if (!('value' in result)) return false;
-    this.#unmap(task, result.value, asInt(values[1]));
-    return word.equal(result.value, value);
+  /**
+   * MAP_32BIT searches upwards from a page that each call draws anew: the drawn page is that of the
+   * recorded address, or, where that lies above all that can be drawn, the last of them. The
+   * recorded address is right when the search from there comes to it.
+   */
+  #drawLow(call: LogCall): void {
+    if (call.name !== 'mmap' || (asInt(call.values[3]).lo & MAP_32BIT) === 0) return;
+    const { settings } = this.#m;
+    settings.map32Begin = MAP_32BIT_BEGIN;
+    if (call.expected.kind !== 'value') return;
+    const at = word.pageOf(call.expected.value);
+    const last = MAP_32BIT_BEGIN + MAP_32BIT_DRAW - 1;
+    settings.map32Begin = Math.max(MAP_32BIT_BEGIN, Math.min(at, last));
+  }
+
+  /**
+   * mremap refuses to move several mappings when one of them is registered with userfaultfd, and
+   * ioctl(UFFDIO_REGISTER) is seldom traced. Where the model sees no other reason for EFAULT, and
+   * the process holds a userfaultfd, the mappings of the range are taken to be registered.
+   */
+  #armInvisibly(task: TaskRow, call: LogCall): string {
+    const { name, values, expected } = call;
+    if (name !== 'mremap' || expected.kind !== 'errno' || expected.errno !== EFAULT) return '';
+    if (!this.#m.release.mremapMany) return '';
+    const pages = pagesOf(asInt(values[1]));
+    const fixed = (asInt(values[3]).lo & MREMAP_FIXED) !== 0;
+    if (!fixed || pages !== pagesOf(asInt(values[2]))) return '';
+    const { start, end } = sourceOf(call);
+    const m = this.#m;
+    const mm = m.task.mm[task]!;
+    let v = findVmaIntersection(m, mm, start, end);
+    if (v === 0 || m.vma.start[v]! > start || m.vma.end[v]! >= end) return '';
+    for (; v !== 0 && m.vma.start[v]! < end; v = m.vma.next[v]!) {
+      if (!mayMoveAmongOthers(m, v)) return '';
+    }
+    if (!this.#kernel.assumeRegistered(task, start, end)) return '';
+    return 'what was registered with userfaultfd is not in the log';
   }
 
   #unknown(task: TaskRow, start: number, end: number, flags: number): void {
     this.#kernel.assumeMapping(task, unknownMapping(start, end, flags));
   }
 
-  #unmap(task: TaskRow, at: U64, length: U64): void {
-    this.#kernel.syscall(task, 'munmap', [at, length]);
+  #unmap(task: TaskRow, result: CallResult, call: LogCall): void {
+    if (!('value' in result) || call.name !== 'mmap') return;
+    this.#kernel.syscall(task, 'munmap', [result.value, asInt(call.values[1])]);
   }
 
-  #again(task: TaskRow, name: string, values: readonly Value[], expected: Expected): CallResult {
+  again(task: TaskRow, call: LogCall): CallResult {
+    const { expected } = call;
     const observed =
       expected.kind === 'value' ? { value: word.toSigned(expected.value) } : undefined;
-    return observedCall(this.#kernel, task, name, values, observed);
+    return observedCall(this.#kernel, task, call.name, call.values, observed);
   }
 
   /**
-   * A wrong prediction that is no fault of the model: memory of the image that the log does not
-   * show. Undefined when it is not that.
+   * A wrong prediction that is no fault of the model: something that the log does not show.
+   * Undefined when it is not that.
    */
-  assume(
-    task: TaskRow,
-    name: string,
-    values: readonly Value[],
-    expected: Expected,
-    result: CallResult,
-  ): Assumed | undefined {
-    if (expected.kind === 'value' && 'errno' in result && RANGE_CALLS.has(name)) {
-      if (!this.#fillHoles(task, asInt(values[0]), asInt(values[1]))) return undefined;
-      const again = this.#again(task, name, values, expected);
-      const note = 'memory of an image that the log does not show';
-      if (same(again, expected)) return { result: again, verdict: 'assumed', note };
-      return undefined;
+  assume(task: TaskRow, call: LogCall, result: CallResult): Assumed | undefined {
+    const guessed = this.#otherDescriptor(task, call, result);
+    if (guessed !== undefined) return guessed;
+    const note = this.#findReason(task, call, result);
+    if (note === '') return undefined;
+    const again = this.again(task, call);
+    if (same(again, call.expected)) return { result: again, verdict: 'assumed', note };
+    this.#unmap(task, again, call);
+    return undefined;
+  }
+
+  /** Changes the model where that may explain the recorded result. '' = nothing to change. */
+  #findReason(task: TaskRow, call: LogCall, result: CallResult): string {
+    const { name, expected } = call;
+    if (expected.kind === 'value' && 'errno' in result) {
+      if (name === 'mmap' && this.#takesHugePages(task, call)) {
+        if (this.#m.settings.nrHugepages === HUGEPAGES_UNKNOWN) return '';
+        this.#m.settings.nrHugepages = HUGEPAGES_UNKNOWN;
+        return 'the pool of huge pages is not in the log';
+      }
+      if (!RANGE_CALLS.has(name)) return '';
+      const filled = this.#fillHoles(task, sourceOf(call));
+      return filled ? 'memory of an image that the log does not show' : '';
     }
-    if (name !== 'mmap' && name !== 'mremap') return undefined;
     if (expected.kind === 'value' && 'value' in result) {
-      return this.#raiseBase(task, name, values, expected, result.value);
+      this.#unmap(task, result, call);
+      const raised = name === 'mmap' ? this.#raiseBase(task, call, result) : '';
+      return raised !== '' ? raised : this.#settings.explain(task, call);
     }
-    const noReplace = (asInt(values[3]).lo & MAP_FIXED_NOREPLACE) !== 0;
-    if (name === 'mmap' && noReplace && expected.kind === 'errno' && 'value' in result) {
-      this.#unmap(task, result.value, asInt(values[1]));
-      if (!this.#fillHoles(task, asInt(values[0]), asInt(values[1]))) return undefined;
-      const again = this.#again(task, name, values, expected);
-      const note = 'the image, which the log does not show, lies there';
-      return same(again, expected) ? { result: again, verdict: 'assumed', note } : undefined;
+    if (expected.kind !== 'errno') return '';
+    this.#unmap(task, result, call);
+    return this.#refusedReason(task, call, expected.errno);
+  }
+
+  /** Why a call that the model lets succeed was refused. */
+  #refusedReason(task: TaskRow, call: LogCall, errno: number): string {
+    const { name, values } = call;
+    if (name === 'mmap' && errno === EEXIST) {
+      const noReplace = (asInt(values[3]).lo & MAP_FIXED_NOREPLACE) !== 0;
+      const filled = noReplace && this.#fillHoles(task, sourceOf(call));
+      return filled ? 'the image, which the log does not show, lies there' : '';
+    }
+    if (name === 'shmat' && errno === EINVAL) {
+      const at = word.pageOf(asInt(values[1]));
+      const filled = at !== 0 && this.#fillHoles(task, { start: at, end: at + 1 });
+      return filled ? 'the image, which the log does not show, lies there' : '';
+    }
+    if (name === 'mmap' && errno === EPERM && (asInt(values[2]).lo & PROT_EXEC) !== 0) {
+      return this.#settings.mountedNoexec(task, call);
+    }
+    return '';
+  }
+
+  /** The descriptor was opened out of sight: tries what else it may be. */
+  #otherDescriptor(task: TaskRow, call: LogCall, result: CallResult): Assumed | undefined {
+    let wrong = result;
+    let tried = false;
+    while (this.#files.nextGuess(task, call)) {
+      tried = true;
+      this.#unmap(task, wrong, call);
+      wrong = this.again(task, call);
+      if (!same(wrong, call.expected)) continue;
+      const note = 'what the descriptor is open on is not in the log';
+      return { result: wrong, verdict: 'assumed', note };
+    }
+    if (tried) {
+      this.#unmap(task, wrong, call);
+      this.#files.resetGuess(task, call);
     }
     return undefined;
   }
 
-  /** The kernel chose an address above all that was known: the mmap area begins higher. */
-  #raiseBase(
-    task: TaskRow,
-    name: string,
-    values: readonly Value[],
-    expected: Extract<Expected, { kind: 'value' }>,
-    predicted: U64,
-  ): Assumed | undefined {
-    const m = this.#m;
-    const mm = m.task.mm[task]!;
-    const learned = this.#learned.of(mm);
-    const chosen = this.#chosen(name, values, expected.value);
-    if (chosen === undefined || name !== 'mmap') return undefined;
-    const end = chosen[0] + chosen[1];
-    if (m.mm.legacyLayout[mm] !== 0 || end <= m.mm.mmapBase[mm]!) {
-      const hint = asInt(values[0]);
-      const hinted = word.pageOf(hint);
-      if (hinted === 0 || word.pageOf(predicted) !== hinted) return undefined;
-      if (!isUnknownLand(m, mm, learned, hinted, hinted + chosen[1])) return undefined;
-      this.#unmap(task, predicted, asInt(values[1]));
-      this.#unknown(task, hinted, hinted + chosen[1], VM_READ);
-    } else {
-      this.#unmap(task, predicted, asInt(values[1]));
-      const old = m.mm.mmapBase[mm]!;
-      m.mm.mmapBase[mm] = end;
-      if (chosen[0] > old) this.#unknown(task, old, chosen[0], VM_READ);
+  #takesHugePages(task: TaskRow, call: LogCall): boolean {
+    if ((asInt(call.values[3]).lo & MAP_ANONYMOUS) !== 0) {
+      return (asInt(call.values[3]).lo & MAP_HUGETLB) !== 0;
     }
-    const again = this.#again(task, name, values, expected);
-    const note = 'the mmap area reaches further than the log showed so far';
-    return same(again, expected) ? { result: again, verdict: 'assumed', note } : undefined;
+    const file = fileOf(this.#kernel.state, task, word.toInt32(asInt(call.values[4])));
+    return file !== 0 && this.#m.inode.kind[this.#m.file.inode[file]!] === FS_HUGETLB;
   }
 
-  /** Maps unknown memory in the holes of a range. False where the model knows that they are holes. */
-  #fillHoles(task: TaskRow, address: U64, length: U64): boolean {
+  /** The pool of huge pages is exhausted, or not: which, no log of one program tells. */
+  poolDecides(task: TaskRow, call: LogCall, result: CallResult): boolean {
+    if (call.name !== 'mmap' || !this.#takesHugePages(task, call)) return false;
+    const refused = call.expected.kind === 'errno' && call.expected.name === 'ENOMEM';
+    return refused && 'value' in result;
+  }
+
+  /** The kernel chose an address above all that was known: the mmap area begins higher. */
+  #raiseBase(task: TaskRow, call: LogCall, result: CallResult): string {
     const m = this.#m;
     const mm = m.task.mm[task]!;
     const learned = this.#learned.of(mm);
-    const start = word.pageOf(address);
-    const end = start + Math.max(1, pagesOf(length));
-    if (!isUnknownLand(m, mm, learned, start, end)) return false;
+    const chosen = this.#chosen(call);
+    if (chosen === undefined || !('value' in result)) return '';
+    const end = chosen[0] + chosen[1];
+    if (m.mm.legacyLayout[mm] !== 0 || end <= m.mm.mmapBase[mm]!) {
+      const hinted = word.pageOf(asInt(call.values[0]));
+      if (hinted === 0 || word.pageOf(result.value) !== hinted) return '';
+      const land = { start: hinted, end: hinted + chosen[1] };
+      if (!isUnknownLand(m, mm, learned, land.start, land.end)) return '';
+      this.#mapHoles(task, land, VM_READ);
+    } else {
+      const old = m.mm.mmapBase[mm]!;
+      m.mm.mmapBase[mm] = end;
+      if (chosen[0] > old) this.#mapHoles(task, { start: old, end: chosen[0] }, VM_READ);
+    }
+    return 'the mmap area reaches further than the log showed so far';
+  }
+
+  /** Maps unknown memory where nothing is. Returns whether there was room. */
+  #mapHoles(task: TaskRow, at: Range, flags: number): boolean {
+    const m = this.#m;
+    const mm = m.task.mm[task]!;
     let filled = false;
-    for (let at = start; at < end; ) {
-      const v = findVma(m, mm, at);
-      const from = v === 0 ? end : m.vma.start[v]!;
-      if (v !== 0 && from <= at) {
-        at = m.vma.end[v]!;
+    for (let vpn = at.start; vpn < at.end; ) {
+      const v = findVma(m, mm, vpn);
+      const from = v === 0 ? at.end : m.vma.start[v]!;
+      if (v !== 0 && from <= vpn) {
+        vpn = m.vma.end[v]!;
         continue;
       }
-      const to = Math.min(from, end);
-      this.#unknown(task, at, to, VM_READ | VM_WRITE);
+      const to = Math.min(from, at.end);
+      this.#unknown(task, vpn, to, flags);
       filled = true;
-      at = to;
+      vpn = to;
     }
     return filled;
   }
 
+  /** The same for the image; false where the model knows that there is none. */
+  #fillHoles(task: TaskRow, at: Range): boolean {
+    const m = this.#m;
+    const mm = m.task.mm[task]!;
+    const end = Math.max(at.start + 1, at.end);
+    if (!isUnknownLand(m, mm, this.#learned.of(mm), at.start, end)) return false;
+    return this.#mapHoles(task, { start: at.start, end }, VM_READ | VM_WRITE);
+  }
+
   /** Makes the model's state follow the log after a wrong prediction. */
-  force(
-    task: TaskRow,
-    name: string,
-    values: readonly Value[],
-    expected: Expected,
-    result: CallResult,
-  ): void {
-    const call = (callName: string, args: readonly Value[]): CallResult =>
-      this.#again(task, callName, args, expected);
+  force(task: TaskRow, call: LogCall, result: CallResult): void {
+    const { name, values, expected } = call;
+    const redo = (changed: readonly Value[]): CallResult =>
+      this.again(task, { ...call, values: changed });
     switch (name) {
       case 'mmap': {
-        if ('value' in result) this.#unmap(task, result.value, asInt(values[1]));
+        this.#unmap(task, result, call);
         if (expected.kind !== 'value') return;
         const flags = asInt(values[3]);
         const args = [...values];
         args[0] = expected.value;
         args[3] = word.u64(flags.hi, (flags.lo & ~MAP_FIXED_NOREPLACE) | MAP_FIXED);
-        const again = call('mmap', args);
-        if (!('value' in again)) {
-          const at = word.pageOf(expected.value);
-          this.#unknown(task, at, at + pagesOf(asInt(values[1])), VM_READ | VM_WRITE);
-        }
+        if ('value' in redo(args)) return;
+        const at = word.pageOf(expected.value);
+        const end = at + pagesOf(asInt(values[1]));
+        this.#mapHoles(task, { start: at, end }, VM_READ | VM_WRITE);
         return;
       }
       case 'mremap': {
@@ -249,20 +359,21 @@ export class LogFixer {
         if (word.equal(from, expected.value)) return;
         const flags = word.u64(0, MREMAP_MAYMOVE | MREMAP_FIXED);
         const oldSize = 'value' in result ? size : asInt(values[1]);
-        const moved = call('mremap', [from, oldSize, size, flags, expected.value]);
+        const moved = redo([from, oldSize, size, flags, expected.value]);
         if ('value' in moved) return;
         const at = word.pageOf(expected.value);
-        this.#unknown(task, at, at + pagesOf(size), VM_READ | VM_WRITE);
+        this.#mapHoles(task, { start: at, end: at + pagesOf(size) }, VM_READ | VM_WRITE);
         return;
       }
       case 'brk':
-        if (expected.kind === 'value') call('brk', [expected.value]);
+        if (expected.kind === 'value') redo([expected.value]);
         return;
-      case 'shmat':
+      case 'shmat': {
         if ('value' in result) this.#kernel.syscall(task, 'shmdt', [result.value]);
-        if (expected.kind === 'value')
-          call('shmat', [values[0] ?? word.ZERO, expected.value, values[2] ?? word.ZERO]);
+        if (expected.kind !== 'value') return;
+        redo([values[0] ?? word.ZERO, expected.value, values[2] ?? word.ZERO]);
         return;
+      }
       default:
     }
   }

@@ -7,19 +7,34 @@
  * verdict is `mismatched`, and the model is then brought into the log's state, so that one wrong
  * answer does not spoil the rest.
  */
-import { errnoName, type TaskRow, type U64, word } from '../base/index.ts';
+import { errnoName, PAGE_SIZE, type TaskRow, type U64, word } from '../base/index.ts';
 import { type CallResult, Kernel, type Observed, type Value } from '../kernel/index.ts';
 import type { Machine, Release } from '../mm/mm_types.ts';
+import { findVmaIntersection, STACK_GUARD_PAGES } from '../mm/vma_tree.ts';
 import { callClass, type Expected, type Program, type Step } from '../scenario/index.ts';
 import { argumentValue } from './evaluate.ts';
 import { outcomeText } from './expect.ts';
 import { LogFixer } from './log_fix.ts';
-import { LearnedSpaces } from './log_state.ts';
+import { LogLimits } from './log_limits.ts';
+import { type Pending, ThreadOrder } from './log_order.ts';
 import { PendingCalls } from './log_pending.ts';
-import { observedCall, same } from './log_verdict.ts';
+import { LearnedSpaces } from './log_state.ts';
+import { asInt, type LogCall, sourceOf, Trial } from './log_trial.ts';
+import { same } from './log_verdict.ts';
 import type { StepReport, Verdict } from './report.ts';
 
 const NO_NAMES = (): undefined => undefined;
+const ENOMEM = 12;
+/** strace --inject: the call was not made. */
+const INJECTED = /\(INJECTED\)\s*$/;
+
+/** The resource whose limit of the calling process a call shows or sets, or -1. */
+function toldLimit(name: string, values: readonly Value[]): number {
+  if (name === 'getrlimit' || name === 'setrlimit') return word.toInt32(asInt(values[0]));
+  const own = name === 'prlimit64' && word.toInt32(asInt(values[0])) === 0;
+  return own ? word.toInt32(asInt(values[1])) : -1;
+}
+
 const NO_EXPECTED: Expected = { kind: 'none' };
 
 export interface LogOptions {
@@ -41,6 +56,9 @@ export class LogRun {
   readonly reports: (StepReport | undefined)[] = [];
   readonly #program: Program;
   readonly #pending: PendingCalls;
+  readonly #trial: Trial;
+  readonly #order: ThreadOrder;
+  readonly #limits: LogLimits;
   readonly #fixer: LogFixer;
   /** Tasks by the pid of the log; '' is the only task of a log without pids. */
   readonly #tasks = new Map<string, TaskRow>();
@@ -55,7 +73,10 @@ export class LogRun {
     });
     this.m = this.kernel.m;
     this.#pending = new PendingCalls(program);
-    this.#fixer = new LogFixer(this.kernel, this.learned);
+    this.#trial = new Trial(this.kernel);
+    this.#order = new ThreadOrder(this.m, this.#trial, this.learned);
+    this.#limits = new LogLimits(this.kernel);
+    this.#fixer = new LogFixer(this.kernel, this.learned, this.#trial);
   }
 
   /** Tasks that the log names, in order of appearance. */
@@ -97,36 +118,33 @@ export class LogRun {
     this.#put(i, step, this.#call(step, task));
   }
 
-  /**
-   * Calls of other threads that were in progress while this one ended may have taken effect before
-   * it. Where their recorded address is the one that the model would choose now, they did.
-   */
+  /** Takes first what other threads had in progress, where the recorded addresses say so. */
   #overtake(i: number, task: TaskRow): void {
-    const step = this.#program.steps[i]!;
-    const others = this.#pending.overlapping(i);
-    if (others.length === 0) return;
-    const own = this.#predicted(step, task);
-    if (own === true) return;
-    for (const j of others) {
+    const mates = this.#pending.overlapping(i);
+    if (mates.length === 0) return;
+    const own = this.#pendingOf(i, task);
+    if (own === undefined) return;
+    const others: Pending[] = [];
+    for (const j of mates) {
       if (this.reports[j] !== undefined) continue;
-      const other = this.#program.steps[j]!;
-      const mate = this.#tasks.get(other.task);
+      const mate = this.#tasks.get(this.#program.steps[j]!.task);
       if (mate === undefined || this.m.task.mm[mate] !== this.m.task.mm[task]) continue;
-      const fits = this.#predicted(other, mate);
-      if (fits === false) continue;
-      if (fits === undefined && own !== false) continue;
-      this.#put(j, other, this.#call(other, mate));
-      if (this.#predicted(step, task) === true) return;
+      const other = this.#pendingOf(j, mate);
+      if (other !== undefined) others.push(other);
     }
+    if (others.length === 0) return;
+    this.#order.settle(own, others, ({ index, task: mate }) => {
+      const step = this.#program.steps[index]!;
+      this.#put(index, step, this.#call(step, mate));
+    });
   }
 
-  /** Would this call, now, get the address that the log shows? Undefined where it chooses none. */
-  #predicted(step: Step, task: TaskRow): boolean | undefined {
-    const { op, expected } = step;
-    if (op.kind !== 'call' || op.name !== 'mmap' || expected?.kind !== 'value') return undefined;
+  #pendingOf(index: number, task: TaskRow): Pending | undefined {
+    const step = this.#program.steps[index]!;
+    if (step.op.kind !== 'call' || step.expected === undefined) return undefined;
     const values = this.#values(step);
     if (typeof values === 'string') return undefined;
-    return this.#fixer.wouldMapAt(task, values, expected.value);
+    return { index, task, call: { name: step.op.name, values, expected: step.expected } };
   }
 
   #values(step: Step): Value[] | string {
@@ -152,50 +170,111 @@ export class LogRun {
     if (typeof values === 'string') {
       return { result: { ignored: values }, verdict: 'unchecked', note: values };
     }
+    if (INJECTED.test(step.text)) {
+      const note = 'strace gave this result in the place of the kernel';
+      return { result: { none: true }, verdict: 'ignored', note };
+    }
     this.m.unmodelled = '';
     const mmBefore = this.m.task.mm[task]!;
-    const observed = observedOf(expected);
-    if (kind === 'memory') {
-      const known = this.#fixer.learnBefore(task, name, values, expected);
-      const result = observedCall(this.kernel, task, name, values, observed);
-      return this.#judge(task, name, values, expected, result, known);
-    }
-    const result = observedCall(this.kernel, task, name, values, observed);
+    if (kind === 'memory') return this.#memoryCall(task, { name, values, expected });
+    this.kernel.observe(observedOf(expected));
+    const result = this.kernel.syscall(task, name, values);
+    this.kernel.observe(undefined);
     this.#afterProcessCall(step, task, name, mmBefore);
+    const told = expected.kind === 'value' ? toldLimit(name, values) : -1;
+    if (told >= 0) this.#limits.told(mmBefore, told);
     return { result, verdict: same(result, expected) ? 'matched' : 'unchecked' };
   }
 
-  #judge(
-    task: TaskRow,
-    name: string,
-    values: readonly Value[],
-    expected: Expected,
-    result: CallResult,
-    learned: string,
-  ): LogOutcome {
+  #memoryCall(task: TaskRow, call: LogCall): LogOutcome {
+    const learned = this.#fixer.learnBefore(task, call);
+    this.#limits.before(task, call, this.#maybeLimited(task, call));
+    const result = this.#fixer.again(task, call);
+    this.#limits.after();
+    return this.#judge(task, call, result, learned);
+  }
+
+  /**
+   * The log shows a refusal for which the model's memory gives no reason: a limit may be behind it.
+   */
+  #maybeLimited(task: TaskRow, call: LogCall): boolean {
+    const { name, values, expected } = call;
+    if (name === 'brk') return this.#brkRefused(task, values, expected);
+    if (expected.kind !== 'errno') return false;
+    switch (name) {
+      case 'mremap':
+        return this.#trial.place(task, call) !== -ENOMEM;
+      case 'mprotect':
+      case 'mlock':
+      case 'mlock2':
+        return this.#trial.mapped(task, sourceOf(call));
+    }
+    return true;
+  }
+
+  /** brk(2) gave the old end although nothing is in the way. */
+  #brkRefused(task: TaskRow, values: readonly Value[], expected: Expected): boolean {
+    const { mm: mms } = this.m;
+    const mm = this.m.task.mm[task]!;
+    const old = mms.brk[mm]!;
+    const asked = word.toNumber(asInt(values[0]));
+    if (expected.kind !== 'value' || word.toNumber(expected.value) !== old) return false;
+    if (asked <= old || !word.isExact(asInt(values[0]))) return false;
+    const from = Math.ceil(old / PAGE_SIZE);
+    const to = Math.ceil(asked / PAGE_SIZE) + 1 + STACK_GUARD_PAGES;
+    return findVmaIntersection(this.m, mm, from, to) === 0;
+  }
+
+  #judge(task: TaskRow, call: LogCall, result: CallResult, learned: string): LogOutcome {
+    const { expected } = call;
     if ('ignored' in result) return { result, verdict: 'unchecked', note: result.ignored };
     if ('unmodelled' in result || this.m.unmodelled !== '') {
       const note = 'unmodelled' in result ? result.unmodelled : this.m.unmodelled;
-      this.#fixer.force(task, name, values, expected, result);
+      this.#fixer.force(task, call, result);
       return { result, verdict: 'unchecked', note: `not modelled: ${note}` };
     }
     if (same(result, expected)) {
-      if (learned !== '') return { result, verdict: 'assumed', note: learned };
+      if ('value' in result) this.#limits.succeeded(task, call);
+      const note = this.#limits.learned(task);
+      if (learned !== '' || note !== '') {
+        return { result, verdict: 'assumed', note: learned === '' ? note : learned };
+      }
       return { result, verdict: 'matched' };
     }
-    const assumed = this.#fixer.assume(task, name, values, expected, result);
+    const raised = this.#raiseLimit(task, call, result);
+    const assumed = raised ?? this.#fixer.assume(task, call, result);
     if (assumed !== undefined) {
-      return { result: assumed.result, verdict: assumed.verdict, note: assumed.note };
+      return assumed;
     }
-    this.#fixer.force(task, name, values, expected, result);
+    this.#fixer.force(task, call, result);
+    if (this.#fixer.poolDecides(task, call, result)) {
+      return { result, verdict: 'unchecked', note: 'how many huge pages are free is not known' };
+    }
     return { result, verdict: 'mismatched' };
+  }
+
+  /** The log shows that what a limit refused here was allowed. */
+  #raiseLimit(task: TaskRow, call: LogCall, result: CallResult): LogOutcome | undefined {
+    const { expected, name } = call;
+    if (expected.kind !== 'value' || !('errno' in result || name === 'brk')) return undefined;
+    const note = this.#limits.tooLow(task);
+    if (note === '') return undefined;
+    this.#limits.before(task, call, false);
+    const again = this.#fixer.again(task, call);
+    this.#limits.after();
+    if (!same(again, expected)) return undefined;
+    this.#limits.succeeded(task, call);
+    return { result: again, verdict: 'assumed', note };
   }
 
   /** fork and exec change who is who. */
   #afterProcessCall(step: Step, task: TaskRow, name: string, mmBefore: number): void {
     const mm = this.m.task.mm[task]!;
     if (name === 'execve' || name === 'execveat') {
-      if (mm !== mmBefore) this.learned.forget(mm);
+      if (mm !== mmBefore) {
+        this.learned.forget(mm);
+        this.#limits.forget(mm);
+      }
       return;
     }
     if (step.expected?.kind !== 'value') return;
@@ -205,6 +284,7 @@ export class LogRun {
     if (!/^(v?fork|clone3?)$/.test(name)) return;
     this.#tasks.set(String(pid), child);
     this.learned.copy(mmBefore, this.m.task.mm[child]!);
+    this.#limits.copy(mmBefore, this.m.task.mm[child]!);
   }
 
   #taskOf(pid: string): TaskRow {

@@ -148,7 +148,7 @@ function mremapAt(m: Machine, task: TaskRow, r: Remap): Vpn | Errno {
 }
 
 /** vma_multi_allowed(): others can only be moved alone. */
-function multiAllowed(m: Machine, v: VmaRow): boolean {
+export function mayMoveAmongOthers(m: Machine, v: VmaRow): boolean {
   if (uffdArmed(m, v) || m.vma.ops[v] === OPS_SHM) return false;
   const file = m.vma.file[v]!;
   if (file === 0) return true;
@@ -178,7 +178,7 @@ function remapMove(m: Machine, task: TaskRow, r: Remap): Vpn | Errno {
     r.newAddr = target + offset;
     r.oldPages = Math.min(end, vmaEnd) - r.addr;
     r.newPages = r.oldPages;
-    if (!multiAllowed(m, v) && (seen || vmaEnd < end)) return -EFAULT;
+    if (!mayMoveAmongOthers(m, v) && (seen || vmaEnd < end)) return -EFAULT;
     const error = checkPrepVma(m, task, r);
     const at = error !== 0 ? error : mremapTo(m, task, r);
     if (at < 0) return at;
