@@ -27,12 +27,9 @@ function nameLines(name: string): string[] {
   return [...lines, current];
 }
 
-/** The value that most kernels give; where that is undecided, the last kernel's. */
-function usual(values: readonly string[]): string {
-  let best = values[values.length - 1] ?? '';
-  const times = (value: string): number => values.filter((v) => v === value).length;
-  for (const value of values) if (times(value) > times(best)) best = value;
-  return best;
+/** The value that the others are held against: the last kernel's. */
+function reference(values: readonly string[]): string {
+  return values[values.length - 1] ?? '';
 }
 
 /** State after the last step, as against what a step gave. */
@@ -83,9 +80,9 @@ function groupBySteps(report: CompareReport, differences: readonly Difference[])
   return [...groups.values()];
 }
 
-/** One row of the wide form: what, then a value a kernel, the unusual ones marked. */
+/** One row of the wide form: what, then a value a kernel, those marked that are not as on the last kernel. */
 function wideCells({ what, values }: Difference): Line[] {
-  const common = usual(values);
+  const common = reference(values);
   return [
     [span(clean(what), 'dim')],
     ...values.map((value): Line => {
@@ -97,7 +94,7 @@ function wideCells({ what, values }: Difference): Line[] {
 
 /** The narrow form: each value with the kernels that give it. */
 function stackedLines(report: CompareReport, difference: Difference, width: number): Line[] {
-  const common = usual(difference.values);
+  const common = reference(difference.values);
   const values = [...new Set(difference.values)];
   const what = clean(difference.what).padEnd(WHAT_WIDTH);
   const size = Math.max(...values.map((value) => cut(clean(value), STACKED_WIDTH).length));
@@ -135,7 +132,8 @@ export function differenceLines(report: CompareReport, options: ViewOptions): Li
   const rendered = tableRows(columns, rows, options.width, 4);
   const isWide = rendered.every((lines) => lines.every((l) => lineWidth(l) <= options.width));
   const title = differences.length === 0 ? 'steps give the same' : 'steps that differ';
-  const out: Line[] = [[span(title, 'head')]];
+  const last = report.kernels[report.kernels.length - 1] ?? '';
+  const out: Line[] = [[span(title, 'head'), span(`  (≠ not as on ${last})`, 'dim')]];
   if (isWide && shown.length > 0) out.push(...rendered.slice(0, height).flat());
   const lineOf = new Map(shown.map((d, i) => [d, rendered[height + i] ?? []]));
   for (const group of groups) {

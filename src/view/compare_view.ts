@@ -2,6 +2,7 @@
 import type { CompareReport, LawReport, RunReport } from '../lab/index.ts';
 import { differenceLines } from './compare_table.ts';
 import { lawLines } from './laws_view.ts';
+import { legendLines } from './legend.ts';
 import { mismatches } from './log_view.ts';
 import { alikeMappings } from './mappings.ts';
 import { beside } from './table.ts';
@@ -70,21 +71,9 @@ function pictures(report: CompareReport, options: ViewOptions): Line[] {
       ),
     );
   }
-  const widest = report.runs.reduce<RunReport | undefined>(
-    (best, run) => (pagesIn(run) > pagesIn(best) ? run : best),
-    undefined,
-  );
-  if (widest === undefined) return lines;
-  const legend = new MapsView(widest, wide).legend();
+  const signs = new Map(report.runs.flatMap((run) => [...new MapsView(run, wide).signs()]));
   const title = groups.length === 1 ? 'final maps, the same on every kernel' : 'final maps';
-  return [[span(title, 'head')], ...lines, BLANK, ...legend];
-}
-
-/** Broken laws weigh most: that run's legend explains every sign. */
-function pagesIn(run: RunReport | undefined): number {
-  if (run === undefined) return -1;
-  const broken = run.laws.some((law) => law.broken.length > 0);
-  return run.tasks.reduce((sum, task) => sum + task.pages.length, broken ? 1e9 : 0);
+  return [[span(title, 'head')], ...lines, BLANK, ...legendLines(signs, options.width)];
 }
 
 function brokenOf(run: RunReport): readonly LawReport[] {

@@ -4,12 +4,12 @@
  *   A0 A1   pages of folio A; a folio of a single page has no number
  *   a0      the same page, mapped read-only
  *   P p     a page that is a folio of its own and mapped nowhere else, private (anonymous) memory
- *   F f     the same, of a file or of shared memory
+ *   F f     a page of the page cache (a file or shared memory) that is a folio of its own
  *   z       the zero page        g  a guard marker        s  a swap entry
  *   k       a page of the kernel's own (no folio)
  *
- * P and F are used only where a report has so many folios that naming each would hide the large and
- * the shared ones.
+ * P and F are used only where there are so many single pages that naming each would hide the large
+ * folios and the shared pages.
  */
 
 import type { PageReport, TaskReport } from '../lab/index.ts';
@@ -28,12 +28,15 @@ export interface FolioInfo {
 
 /** Colours of folios, which then repeat. */
 export const FOLIO_COLOURS = 10;
-/** Above so many folios, single pages lose their names. */
+/** Above so many folios, single anonymous pages lose their names. */
 const NAMED_MAX = 36;
+/** Above so many single pages of the page cache, these do: their place in the file is their name. */
+const CACHE_MAX = 12;
 
 export class FolioBook {
   readonly folios: ReadonlyMap<number, FolioInfo>;
-  readonly crowded: boolean;
+  readonly #crowded: boolean;
+  readonly #crowdedCache: boolean;
 
   constructor(tasks: readonly TaskReport[]) {
     const found = new Map<number, FolioInfo & { entries: number; tasks: string[] }>();
@@ -51,12 +54,17 @@ export class FolioBook {
       }
     }
     this.folios = found;
-    this.crowded = found.size > NAMED_MAX;
+    let cache = 0;
+    for (const { order, anon } of found.values()) if (order === 0 && !anon) cache++;
+    this.#crowdedCache = cache > CACHE_MAX;
+    this.#crowded = found.size - (this.#crowdedCache ? cache : 0) > NAMED_MAX;
   }
 
-  /** True for a page that is written as P or F. */
-  isNameless(page: PageReport): boolean {
-    return this.crowded && page.order === 0 && (this.folios.get(page.folio)?.entries ?? 0) < 2;
+  /** True for a folio whose page is written as P or F. */
+  isNameless(folio: number): boolean {
+    const info = this.folios.get(folio);
+    if (info === undefined || info.order > 0) return false;
+    return info.anon ? this.#crowded && info.entries < 2 : this.#crowdedCache;
   }
 
   cell(page: PageReport): string {
@@ -64,7 +72,7 @@ export class FolioBook {
     if (page.zero === true) return 'z';
     if (!page.present) return 's';
     if (page.folio === 0) return 'k';
-    const name = this.isNameless(page) ? (page.anon ? 'P' : 'F') : folioName(page.folio);
+    const name = this.isNameless(page.folio) ? (page.anon ? 'P' : 'F') : folioName(page.folio);
     const shown = page.writable ? name : name.toLowerCase();
     return page.order === 0 ? shown : `${shown}${page.index}`;
   }
@@ -73,7 +81,7 @@ export class FolioBook {
     if (page.guard === true) return 'bad';
     if (page.zero === true || !page.present || page.folio === 0) return 'note';
     const colour = (page.folio - 1) % FOLIO_COLOURS;
-    if (this.isNameless(page)) return page.anon ? 'solid-0' : 'folio-0';
+    if (this.isNameless(page.folio)) return page.anon ? 'solid-0' : 'folio-0';
     return page.anon ? `solid-${colour}` : `folio-${colour}`;
   }
 

@@ -9,9 +9,7 @@ const FOLIOS_MAX = 12;
 
 /** What each letter is: large folios first, then those that several entries map. */
 export function folioLines(book: FolioBook, all: boolean, width: number): Line[] {
-  const named = [...book.folios.values()].filter(
-    (f) => !book.crowded || f.order > 0 || f.entries > 1,
-  );
+  const named = [...book.folios.values()].filter((f) => !book.isNameless(f.folio));
   named.sort((a, b) => b.order - a.order || b.entries - a.entries || a.folio - b.folio);
   const shown = all ? named : named.slice(0, FOLIOS_MAX);
   const items = shown.map((f): Line => {
@@ -32,15 +30,14 @@ export function folioLines(book: FolioBook, all: boolean, width: number): Line[]
   return flow(items, '  ', '  ·  ', width);
 }
 
-/** The signs that the pictures of these pages use, and no others. */
-export function legendLines(
+/** The signs that the pictures of these pages use, and no others, with their meaning. */
+export function signsOf(
   pages: readonly PageReport[],
   book: FolioBook,
   marks: { readonly crooked: boolean; readonly broken: boolean },
-  width: number,
-): Line[] {
+): Map<string, string> {
   const signs = new Map<string, string>();
-  if (pages.length === 0) return [];
+  if (pages.length === 0) return signs;
   const has = (test: (page: PageReport) => boolean): boolean => pages.some(test);
   const cells = new Set(pages.map((page) => book.cell(page)));
   const large = pages.find((page) => page.order > 0 && page.folio !== 0 && page.present);
@@ -62,6 +59,10 @@ export function legendLines(
   signs.set('│', '16K boundary');
   if (marks.crooked) signs.set('/', 'not aligned to its size');
   if (marks.broken) signs.set('!', 'a law was broken here');
+  return signs;
+}
+
+export function legendLines(signs: ReadonlyMap<string, string>, width: number): Line[] {
   const items = [...signs].map(([sign, meaning]): Line => [span(sign), span(` ${meaning}`, 'dim')]);
   return flow(items, '  ', '   ', width);
 }

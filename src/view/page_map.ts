@@ -130,13 +130,13 @@ function gridRow(g: Geometry, runs: readonly Run[], from: number, book: FolioBoo
         continue;
       }
       const index =
-        page.folio === 0 || book.isNameless(page) ? page.index : page.index + at - run.start;
+        page.folio === 0 || book.isNameless(page.folio) ? page.index : page.index + at - run.start;
       const text = book.cell(index === page.index ? page : { ...page, index });
       const style = run.broken ? 'bad' : book.style(page);
-      out.push(span(text, style));
-      if (text.length < g.cellWidth) {
-        out.push(span(' '.repeat(g.cellWidth - text.length)));
-      }
+      const pad = ' '.repeat(Math.max(0, g.cellWidth - text.length));
+      // Within a folio the style goes on to the next cell, so that a folio is one bar.
+      if (page.order > 0) out.push(span(text + pad, style));
+      else out.push(span(text, style), span(pad));
     }
   }
   if (at % 4 === 0) out.push(span(separator(at), 'dim'));

@@ -22,7 +22,7 @@ function continues(run: Run, page: PageReport, broken: boolean, book: FolioBook)
   if (first.folio === page.folio) {
     return page.folio === 0 || page.index === first.index + run.pages;
   }
-  return book.isNameless(first) && book.isNameless(page) && first.anon === page.anon;
+  return book.isNameless(first.folio) && book.isNameless(page.folio) && first.anon === page.anon;
 }
 
 /** Runs that cover [start, end) without a gap. `pages` are those of the range, ascending. */
@@ -64,7 +64,12 @@ export function clipRun(run: Run, from: number, to: number, book: FolioBook): Ru
   const start = Math.max(run.start, from);
   const pages = Math.min(run.start + run.pages, to) - start;
   const first = run.page;
-  if (first === undefined || start === run.start || first.folio === 0 || book.isNameless(first)) {
+  if (
+    first === undefined ||
+    start === run.start ||
+    first.folio === 0 ||
+    book.isNameless(first.folio)
+  ) {
     return { ...run, start, pages, begins: run.begins && start === run.start };
   }
   return {

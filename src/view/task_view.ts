@@ -1,7 +1,7 @@
 /** The final maps: each task's mappings, those that have pages as a picture. */
 import { folioName, type RunReport, type TaskReport } from '../lab/index.ts';
 import { FolioBook } from './folio_book.ts';
-import { folioLines, legendLines } from './legend.ts';
+import { folioLines, legendLines, signsOf } from './legend.ts';
 import {
   commonplaceLines,
   isCommonplace,
@@ -182,13 +182,16 @@ export class MapsView {
     return lines;
   }
 
-  /** What the letters and signs mean. */
-  legend(): Line[] {
-    const { width } = this.#options;
+  /** The signs in use, with what they mean. */
+  signs(): Map<string, string> {
     const areas = [...this.#mappings].flatMap(([task, m]) => (task.exited ? [] : m));
     const pages = areas.flatMap(({ area }) => area.pages);
     const crooked = areas.some(({ area }) => misaligned(area).length > 0);
-    return legendLines(pages, this.#book, { crooked, broken: this.#broken.size > 0 }, width);
+    return signsOf(pages, this.#book, { crooked, broken: this.#broken.size > 0 });
+  }
+
+  legend(): Line[] {
+    return legendLines(this.signs(), this.#options.width);
   }
 
   folios(): Line[] {

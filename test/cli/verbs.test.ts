@@ -1,5 +1,6 @@
 /** The verbs as a script sees them: exit codes, JSON, quiet, colours, widths. */
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { closeSync, existsSync, openSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { BAD, faultline, fileIn, GOOD, ROOT, withFolder } from './faultline.ts';
 
@@ -207,6 +208,20 @@ describe('a reader that goes away', () => {
     const code = await new Promise((resolve) => child.on('close', resolve));
     expect(stderr).toBe('');
     expect(code).toBe(0);
+  });
+});
+
+describe.runIf(existsSync('/dev/full'))('a full disk', () => {
+  it('is told in a line', () => {
+    const full = openSync('/dev/full', 'w');
+    const ran = spawnSync(process.execPath, ['bin/faultline.js', 'kernels'], {
+      cwd: ROOT,
+      encoding: 'utf8',
+      stdio: ['ignore', full, 'pipe'],
+    });
+    closeSync(full);
+    expect(ran.stderr).toBe('faultline: cannot write: ENOSPC\n');
+    expect(ran.status).toBe(2);
   });
 });
 
