@@ -1,12 +1,17 @@
 /** `expect` on the model: what both sides are, judged by the language's own rules. */
-import { errnoName, word } from '../base/index.ts';
-import type { Expectation, Operand } from '../scenario/index.ts';
-import { type Answer, type ExpectResult, judge, type OperandValue } from '../scenario/expectations.ts';
-import type { StepOutcome, TaskObservation } from '../scenario/transcript.ts';
+import { errnoName, type TaskRow, word } from '../base/index.ts';
 import { ACCESS_OK, ACCESS_READ, access, loadContent } from '../mm/memory.ts';
+import {
+  type Answer,
+  type ExpectResult,
+  judge,
+  type OperandValue,
+} from '../scenario/expectations.ts';
+import type { Expectation, Operand } from '../scenario/index.ts';
+import type { StepOutcome, TaskObservation } from '../scenario/transcript.ts';
+import type { ModelKernel } from './model_kernel.ts';
 import { taskObservation } from './observation.ts';
 import { FolioNumbers } from './observe.ts';
-import type { ModelKernel } from './model_kernel.ts';
 
 const NOTHING: Answer = { outcome: undefined, output: undefined };
 
@@ -15,7 +20,8 @@ function valueAnswer(value: StepOutcome['value']): Answer {
   return { outcome: { value, minflt: 0, majflt: 0 }, output: undefined };
 }
 
-function answerOf(kernel: ModelKernel, operand: Operand): Answer {
+/** `self` is the task that /proc/self means: the expectation's own, or the initial one. */
+function answerOf(kernel: ModelKernel, operand: Operand, self: TaskRow): Answer {
   switch (operand.kind) {
     case 'expr':
       return valueAnswer(kernel.valueOf(operand.expr));
@@ -33,11 +39,11 @@ function answerOf(kernel: ModelKernel, operand: Operand): Answer {
       return valueAnswer(word.fromNumber(loadContent(kernel.m, task, vpn)));
     }
     case 'field': {
-      const file = kernel.kernel.readFile(kernel.pathOf(operand.path));
+      const file = kernel.kernel.readFile(kernel.pathOf(operand.path), self);
       return { outcome: undefined, output: 'text' in file ? file.text : undefined };
     }
     case 'smaps': {
-      const file = kernel.kernel.readFile(kernel.pathOf(operand.path));
+      const file = kernel.kernel.readFile(kernel.pathOf(operand.path), self);
       const address = valueAnswer(kernel.valueOf(operand.address));
       return { ...address, output: 'text' in file ? file.text : undefined };
     }
@@ -51,6 +57,7 @@ export function judgeOnModel(
   kernel: ModelKernel,
   expectation: Expectation,
   last: ReadonlyMap<string, StepOutcome>,
+  self: TaskRow,
 ): ExpectResult {
   let left = NOTHING;
   let right = NOTHING;
@@ -58,8 +65,8 @@ export function judgeOnModel(
     left = valueAnswer(kernel.valueOf(expectation.address));
     if (expectation.length !== undefined) right = valueAnswer(kernel.valueOf(expectation.length));
   } else {
-    left = answerOf(kernel, expectation.left);
-    right = answerOf(kernel, expectation.right);
+    left = answerOf(kernel, expectation.left, self);
+    right = answerOf(kernel, expectation.right, self);
   }
   const first = kernel.tasks.keys().next().value ?? '';
   return judge(expectation, left, right, {

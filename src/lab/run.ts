@@ -1,15 +1,15 @@
 /** Runs a program on the model and reports: the root of `run`, `compare` and `why`. */
 import { bugContext, type Diagnostic, word } from '../base/index.ts';
 import type { Kernel } from '../kernel/index.ts';
-import { DEFAULT_KERNEL, findKernel } from '../mm/release.ts';
 import type { Machine, Release } from '../mm/mm_types.ts';
+import { DEFAULT_KERNEL, findKernel } from '../mm/release.ts';
 import { MTHP_ITEMS, MTHP_NAMES, VMSTAT_NAMES } from '../mm/vmstat.ts';
 import type { Expected, Program, Step } from '../scenario/index.ts';
 import type { StepOutcome } from '../scenario/transcript.ts';
 import { judgeOnModel, operandText, outcomeText } from './expect.ts';
 import { LawWatch } from './law_watch.ts';
 import { expectedText, LogRun } from './log_run.ts';
-import { type ModelOutcome, ModelKernel } from './model_kernel.ts';
+import { ModelKernel, type ModelOutcome } from './model_kernel.ts';
 import { FolioNumbers, taskReport } from './observe.ts';
 import type { LawReport, RunReport, StepReport, Summary, TaskReport, Verdict } from './report.ts';
 
@@ -149,14 +149,16 @@ export class ScenarioRun {
       return outcome.errno === expected.errno ? 'matched' : 'mismatched';
     }
     const due = expected.kind === 'value' ? expected.value : this.kernel.valueOf(expected.value);
-    const matches = outcome.value !== undefined && due !== undefined && word.equal(outcome.value, due);
+    const matches =
+      outcome.value !== undefined && due !== undefined && word.equal(outcome.value, due);
     return matches ? 'matched' : 'mismatched';
   }
 
   #expect(step: Step): StepReport {
     if (step.op.kind !== 'expect') throw new TypeError('not an expectation');
     const { expectation } = step.op;
-    const judged = judgeOnModel(this.kernel, expectation, this.#last);
+    const self = this.kernel.taskOf(step.task) ?? 0;
+    const judged = judgeOnModel(this.kernel, expectation, this.#last, self);
     const due =
       expectation.kind === 'compare' ? `${expectation.op} ${operandText(judged.right)}` : '';
     return {
@@ -166,7 +168,8 @@ export class ScenarioRun {
       result: expectation.kind === 'compare' ? operandText(judged.left) : mappedText(judged),
       minflt: 0,
       majflt: 0,
-      expected: due || (expectation.kind === 'mapped' && expectation.mapped ? 'mapped' : 'unmapped'),
+      expected:
+        due || (expectation.kind === 'mapped' && expectation.mapped ? 'mapped' : 'unmapped'),
       verdict: judged.holds ? 'matched' : 'mismatched',
     };
   }
