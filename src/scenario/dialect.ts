@@ -88,7 +88,8 @@ function judge(text: string, start: number, end: number, line: number, counts: C
     return;
   }
   if (looksLikeStatement(text, pos, short)) {
-    counts.scenario++;
+    // A bare `read` behind a task number is a log's last line, cut off before its parenthesis.
+    if (!(prefix.any && after >= short)) counts.scenario++;
     return;
   }
   if (text.charCodeAt(after) === 58 && after > pos && !isDigit(c)) {
