@@ -98,7 +98,7 @@ const options = process.argv.slice(2).filter((a) => a.startsWith('--'));
 const files = process.argv.slice(2).filter((a) => !a.startsWith('--'));
 const full = options.includes('--full');
 const observe = options.includes('--no-pages') ? 'none' : full ? 'full' : 'pages';
-const host = await HostKernel.open();
+const host = await HostKernel.open({ lockWaitMs: 120000 });
 if ('unavailable' in host) {
   console.error(`the host cannot be asked: ${host.unavailable}`);
   process.exit(2);

@@ -111,7 +111,7 @@ function processMadvise(k: KernelState, t: TaskRow, a: Args): Outcome {
   if (fd !== PIDFD_SELF && fd !== PIDFD_SELF_THREAD) {
     const special = k.special.get(rawFile(k, t, fd));
     if (special?.kind !== 'pidfd') {
-      const unseen = k.observed !== undefined && k.observed.errno !== EBADF;
+      const unseen = k.config.unknownImages && special === undefined && fd >= 0;
       return unseen ? { ignored: 'whose memory a pidfd of before the log means' } : -EBADF;
     }
     target = k.byPid.get(special.pid) ?? 0;

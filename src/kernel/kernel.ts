@@ -19,7 +19,7 @@ import { HUGE_NEVER } from '../mm/settings.ts';
 import { type AssumedFile, assumeOpen, assumeRegistered } from './assume.ts';
 import { closeFd } from './fd_table.ts';
 import { addToHoles, type Layout, type LayoutVma } from './layout.ts';
-import { learnPrivileges } from './learn.ts';
+import { learnCaller } from './learn.ts';
 import { DIRECTORIES, ensureInode, mountAt, newPseudo, newTmpfs } from './namespace.ts';
 import { type Extent, type FileContent, readProc, taskByName, writeProc } from './proc_paths.ts';
 import { exec, exitGroup, exitTask, type SpawnOptions, spawn } from './process.ts';
@@ -58,7 +58,6 @@ export class Kernel {
   readonly m: Machine;
   #first: TaskRow = 0;
   #observed: Observed | undefined;
-  #learned = '';
 
   private constructor(state: KernelState) {
     this.state = state;
@@ -137,9 +136,12 @@ export class Kernel {
     this.#observed = observed;
   }
 
-  /** What the last call's recorded result told of its caller; '' = nothing. It is then assumed. */
-  get learned(): string {
-    return this.#learned;
+  /**
+   * What a recorded result tells of its caller; to be called before the call is executed. A note
+   * when something was learned: the result is then assumed, not predicted.
+   */
+  learnCaller(task: TaskRow, name: string, args: readonly Value[], recorded: Observed): string {
+    return learnCaller(this.state, task, callName(name), args, recorded);
   }
 
   /** Executes a call. */
@@ -150,7 +152,6 @@ export class Kernel {
     if (wrong !== '') return { unmodelled: wrong };
     const k = this.state;
     k.observed = this.#observed;
-    this.#learned = k.observed === undefined ? '' : learnPrivileges(k, task, callName(name), args);
     this.m.unmodelled = '';
     const outcome = spec[1](k, task, new Args(args));
     k.observed = undefined;

@@ -1,81 +1,16 @@
 /**
- * What the refusals of a log tell of its caller: capabilities that it does not have. A call that
- * failed where a privileged caller would not be refused shows an unprivileged one.
+ * What a log's results tell of its caller before the call is made: capabilities that it has not, or
+ * has again. Only where nothing that the model knows explains the result.
  */
-import {
-  EACCES,
-  EAGAIN,
-  ENOMEM,
-  EPERM,
-  PAGE_SIZE,
-  type Pages,
-  type TaskRow,
-  type U64,
-  type Vpn,
-  word,
-} from '../base/index.ts';
-import { CAP_IPC_LOCK, CAP_SYS_RAWIO, FS_SECRET } from '../mm/fs_types.ts';
-import {
-  MAP_ANONYMOUS,
-  MAP_FIXED,
-  MAP_LOCKED,
-  MCL_CURRENT,
-  MREMAP_FIXED,
-  pagesCeil,
-} from '../mm/mman.ts';
+import { EACCES, ENOSPC, EPERM, type TaskRow, type U64, word } from '../base/index.ts';
+import { CAP_SYS_PTRACE, CAP_SYS_RAWIO } from '../mm/fs_types.ts';
+import { MAP_FIXED, MREMAP_FIXED, pagesCeil } from '../mm/mman.ts';
 import { capable } from '../mm/util.ts';
-import { VM_LOCKED, VM2_SEALED } from '../mm/vm_flags.ts';
+import { VM2_SEALED } from '../mm/vm_flags.ts';
 import { findVmaIntersection } from '../mm/vma_tree.ts';
 import { learnSegmentOwner, learnSegmentRefusal } from './calls_shm.ts';
-import { fileOf } from './fd_table.ts';
-import type { KernelState } from './state.ts';
+import type { KernelState, Observed } from './state.ts';
 import { Args, type Value } from './values.ts';
-
-/** Pages of [start, end) that are locked already (count_mm_mlocked_page_nr). */
-function lockedWithin(k: KernelState, t: TaskRow, start: Vpn, end: Vpn): Pages {
-  const { m } = k;
-  const mm = m.task.mm[t]!;
-  let pages = 0;
-  for (let v = findVmaIntersection(m, mm, start, end); v !== 0; v = m.vma.next[v]!) {
-    if (m.vma.start[v]! >= end) break;
-    if ((m.vma.flags[v]! & VM_LOCKED) === 0) continue;
-    pages += Math.min(end, m.vma.end[v]!) - Math.max(start, m.vma.start[v]!);
-  }
-  return pages;
-}
-
-/** Would an unprivileged caller be refused this call for RLIMIT_MEMLOCK, with this errno? */
-function overMemlock(k: KernelState, t: TaskRow, name: string, a: Args, errno: number): boolean {
-  const { m } = k;
-  const mm = m.task.mm[t]!;
-  const bytes = m.sig.memlockCur[m.task.sig[t]!]!;
-  const limit = Math.floor(bytes / PAGE_SIZE);
-  const locked = m.mm.lockedVm[mm]!;
-  switch (name) {
-    case 'mlock':
-    case 'mlock2': {
-      if (errno === EPERM) return bytes === 0;
-      const start = word.pageOf(a.u64(0));
-      const end = start + pagesCeil(word.add(a.u64(1), word.u64(0, word.offsetOf(a.u64(0)))));
-      const wanted = locked + (end - start);
-      return errno === ENOMEM && wanted > limit && wanted - lockedWithin(k, t, start, end) > limit;
-    }
-    case 'mlockall':
-      if (errno === EPERM) return bytes === 0;
-      return errno === ENOMEM && (a.int(0) & MCL_CURRENT) !== 0 && m.mm.totalVm[mm]! > limit;
-    case 'mmap': {
-      const flags = a.int(3);
-      if (errno === EPERM) return (flags & MAP_LOCKED) !== 0 && bytes === 0;
-      const file = (flags & MAP_ANONYMOUS) === 0 ? fileOf(k, t, a.int(4)) : 0;
-      const secret = m.inode.kind[m.file.inode[file]!] === FS_SECRET;
-      const lock = secret || (flags & MAP_LOCKED) !== 0 || (m.mm.defFlags[mm]! & VM_LOCKED) !== 0;
-      return errno === EAGAIN && lock && locked + pagesCeil(a.u64(1)) > limit;
-    }
-    case 'mremap':
-      return errno === EAGAIN && locked + pagesCeil(a.u64(2)) - pagesCeil(a.u64(1)) > limit;
-  }
-  return false;
-}
 
 /** Is a mapping of [addr, addr + len) sealed, so that EPERM has another reason? */
 function sealed(k: KernelState, t: TaskRow, addr: U64, len: U64): boolean {
@@ -88,9 +23,8 @@ function sealed(k: KernelState, t: TaskRow, addr: U64, len: U64): boolean {
   return false;
 }
 
-/** A fixed mapping below mmap_min_addr that was refused. */
-function belowMinAddr(k: KernelState, t: TaskRow, name: string, a: Args, errno: number): boolean {
-  if (errno !== EPERM) return false;
+/** A fixed mapping below mmap_min_addr. */
+function belowMinAddr(k: KernelState, t: TaskRow, name: string, a: Args): boolean {
   const min = k.m.settings.mmapMinAddr;
   if (name === 'mmap') {
     const fixed = (a.int(3) & MAP_FIXED) !== 0 && a.num(0) < min;
@@ -100,31 +34,47 @@ function belowMinAddr(k: KernelState, t: TaskRow, name: string, a: Args, errno: 
   return fixed && !sealed(k, t, a.u64(0), a.u64(1)) && !sealed(k, t, a.u64(4), a.u64(2));
 }
 
-/** Takes from the caller what the log's refusal shows it has not; a note, or ''. */
-export function learnPrivileges(
+/** Takes one capability away; false when the caller had it not. */
+function drop(k: KernelState, t: TaskRow, cap: number): boolean {
+  if (!capable(k.m, t, cap)) return false;
+  k.m.task.caps[t] = k.m.task.caps[t]! & ~cap;
+  return true;
+}
+
+const UFFD_USER_MODE_ONLY = 1;
+
+function refused(k: KernelState, t: TaskRow, name: string, a: Args, errno: number): string {
+  if (/^shm(get|at|ctl)$/.test(name) && (errno === EACCES || errno === EPERM)) {
+    return learnSegmentRefusal(k, t, name, a, errno) ? 'the caller is not privileged' : '';
+  }
+  if (name === 'shmget' && errno === ENOSPC && k.shm.size < k.m.settings.shmMni) {
+    k.m.settings.shmMni = k.shm.size;
+    return 'segments of other processes are not in the log';
+  }
+  if (errno !== EPERM) return '';
+  if (belowMinAddr(k, t, name, a)) {
+    return drop(k, t, CAP_SYS_RAWIO) ? 'the caller has no CAP_SYS_RAWIO' : '';
+  }
+  if (name === 'userfaultfd' && (a.int(0) & UFFD_USER_MODE_ONLY) === 0) {
+    return drop(k, t, CAP_SYS_PTRACE) ? 'the caller has no CAP_SYS_PTRACE' : '';
+  }
+  return '';
+}
+
+/**
+ * To be called before the call is executed: brings the caller into the state that the recorded
+ * result needs. A note, or '' when nothing was learned.
+ */
+export function learnCaller(
   k: KernelState,
   t: TaskRow,
   name: string,
   values: readonly Value[],
+  recorded: Observed,
 ): string {
-  const errno = k.observed?.errno;
-  if (k.observed === undefined || k.m.task.mm[t] === 0) return '';
+  if (k.m.task.mm[t] === 0) return '';
   const a = new Args(values);
-  if (errno === undefined) {
-    const owner = name === 'shmctl' && learnSegmentOwner(k, t, a);
-    return owner ? 'the caller is the owner or privileged' : '';
-  }
-  const { caps } = k.m.task;
-  if (capable(k.m, t, CAP_IPC_LOCK) && overMemlock(k, t, name, a, errno)) {
-    caps[t] = caps[t]! & ~CAP_IPC_LOCK;
-    return 'the caller has no CAP_IPC_LOCK';
-  }
-  if (capable(k.m, t, CAP_SYS_RAWIO) && belowMinAddr(k, t, name, a, errno)) {
-    caps[t] = caps[t]! & ~CAP_SYS_RAWIO;
-    return 'the caller has no CAP_SYS_RAWIO';
-  }
-  if (/^shm(get|at|ctl)$/.test(name) && (errno === EACCES || errno === EPERM)) {
-    if (learnSegmentRefusal(k, t, name, a, errno)) return 'the caller is not privileged';
-  }
+  if (recorded.errno !== undefined) return refused(k, t, name, a, recorded.errno);
+  if (name === 'shmctl' && learnSegmentOwner(k, t, a)) return 'the caller is privileged again';
   return '';
 }

@@ -5,7 +5,8 @@ import type { Expected } from '../scenario/index.ts';
 
 /** The prediction is what the log recorded. */
 export function same(result: CallResult, expected: Expected): boolean {
-  if ('value' in result) return expected.kind === 'value' && word.equal(result.value, expected.value);
+  if ('value' in result)
+    return expected.kind === 'value' && word.equal(result.value, expected.value);
   if ('errno' in result) return expected.kind === 'errno' && expected.errno === result.errno;
   return 'none' in result && expected.kind === 'none';
 }

@@ -5,15 +5,22 @@
  * This path, not finish_fault(), serves most read faults: a folio that is cached is mapped here,
  * whole in 6.18, within a window of fault_around_bytes before.
  */
-import { PMD_ORDER } from '../base/index.ts';
-import { cacheGet, cacheNext, filePages, linearPageIndex } from './filemap.ts';
+import { modPow2, PMD_ORDER } from '../base/index.ts';
 import { addRss } from './fault_result.ts';
+import { cacheGet, cacheNext, filePages, linearPageIndex } from './filemap.ts';
 import { folioIndex, folioOrder, folioPages, folioRefAdd, headOf } from './folio.ts';
 import { doSetPmd, setPteRange } from './memory_map.ts';
 import type { Machine } from './mm_types.ts';
 import { PG_HWPOISON, PG_LOCKED, PG_READAHEAD, PG_SWAPBACKED, PG_UPTODATE } from './page_flags.ts';
 import { installPageTable, isHugePmd, pteSlotUnder } from './pgalloc.ts';
-import { OPS_FILE, OPS_SHM, OPS_SHMEM, OPS_SHMEM_ANON, VM_UFFD_WP, VM2_UFFD_MINOR } from './vm_flags.ts';
+import {
+  OPS_FILE,
+  OPS_SHM,
+  OPS_SHMEM,
+  OPS_SHMEM_ANON,
+  VM_UFFD_WP,
+  VM2_UFFD_MINOR,
+} from './vm_flags.ts';
 import { VM_FAULT_NOPAGE, type Vmf } from './vmf.ts';
 
 /** should_fault_around(): ->map_pages exists, no uffd-wp or minor, a window of more than a page. */
@@ -44,9 +51,9 @@ export function doFaultAround(m: Machine, vmf: Vmf): number {
   const v = vmf.vma;
   const { start, end } = m.vma;
   const window = m.settings.faultAroundPages;
-  const pteOff = vmf.vpn % 512;
+  const pteOff = modPow2(vmf.vpn, 512);
   const vmaOff = vmf.vpn - start[v]!;
-  const from = Math.max(pteOff - (pteOff % window), pteOff - Math.min(pteOff, vmaOff));
+  const from = Math.max(pteOff - modPow2(pteOff, window), pteOff - Math.min(pteOff, vmaOff));
   const to = Math.min(from + window, 512, pteOff + (end[v]! - start[v]!) - vmaOff) - 1;
   const pgoff = linearPageIndex(m, v, vmf.vpn);
   return filemapMapPages(m, vmf, pgoff + from - pteOff, pgoff + to - pteOff);
@@ -105,7 +112,10 @@ function filemapMapPages(m: Machine, vmf: Vmf, first: number, lastWanted: number
     const next = folioIndex(m, head) + n;
     const vpn = start[v]! + (at - pgoff[v]!);
     const whole =
-      m.release.faultAroundWhole && n > 1 && (shmem || fileLast >= next) && inside(m, vmf, vpn - (pfn - head), n);
+      m.release.faultAroundWhole &&
+      n > 1 &&
+      (shmem || fileLast >= next) &&
+      inside(m, vmf, vpn - (pfn - head), n);
     mapped = 0;
     if (whole) ret |= mapFolioRange(m, vmf, head, head, n, vpn - (pfn - head));
     else ret |= mapFolioRange(m, vmf, head, pfn, Math.min(next - 1, last) - at + 1, vpn);

@@ -5,7 +5,14 @@
  *
  * Source of behaviour: mm/filemap.c, 6.18.
  */
-import { assert, type InodeRow, type Order, type Pfn, type VmaRow } from '../base/index.ts';
+import {
+  assert,
+  type InodeRow,
+  modPow2,
+  type Order,
+  type Pfn,
+  type VmaRow,
+} from '../base/index.ts';
 import { allocFolio, folioIndex, folioOrder, folioPut, headOf, setFolioIndex } from './folio.ts';
 import type { Machine } from './mm_types.ts';
 import {
@@ -28,10 +35,10 @@ function leafSlot(m: Machine, inode: InodeRow, index: number): number {
   const { pt } = m;
   let row = m.inode.cacheRoot[inode]!;
   for (let level = height - 1; level > 0; level--) {
-    row = pt[row * 512 + (Math.floor(index / SPAN[level]!) % 512)]!;
+    row = pt[row * 512 + modPow2(index / SPAN[level]!, 512)]!;
     if (row === 0) return 0;
   }
-  return row * 512 + (index % 512);
+  return row * 512 + modPow2(index, 512);
 }
 
 function leafSlotAlloc(m: Machine, inode: InodeRow, index: number): number {
@@ -49,14 +56,14 @@ function leafSlotAlloc(m: Machine, inode: InodeRow, index: number): number {
   }
   let row = cacheRoot[inode]!;
   for (let level = cacheHeight[inode]! - 1; level > 0; level--) {
-    const slot = row * 512 + (Math.floor(index / SPAN[level]!) % 512);
+    const slot = row * 512 + modPow2(index / SPAN[level]!, 512);
     row = m.pt[slot]!;
     if (row === 0) {
       row = newTableRow(m);
       m.pt[slot] = row;
     }
   }
-  return row * 512 + (index % 512);
+  return row * 512 + modPow2(index, 512);
 }
 
 /** The frame that caches page `index`, or 0 (filemap_get_entry). */
@@ -72,10 +79,10 @@ export function cacheNext(m: Machine, inode: InodeRow, index: number, end: numbe
   for (let at = index; at < limit; ) {
     const slot = leafSlot(m, inode, at);
     if (slot === 0) {
-      at = at - (at % 512) + 512;
+      at = at - modPow2(at, 512) + 512;
       continue;
     }
-    const stop = Math.min(limit, at - (at % 512) + 512);
+    const stop = Math.min(limit, at - modPow2(at, 512) + 512);
     const { pt } = m;
     for (let s = slot; at < stop; at++, s++) if (pt[s] !== 0) return at;
   }

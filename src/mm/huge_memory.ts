@@ -3,6 +3,7 @@
  */
 import {
   highestOrder,
+  modPow2,
   type Order,
   type OrderMask,
   type Pfn,
@@ -11,8 +12,8 @@ import {
   type Vpn,
 } from '../base/index.ts';
 import { anonVmaPrepare } from './anon_vma.ts';
-import { allocFolio, folioPut, folioRefAdd } from './folio.ts';
 import { folioMarkDirty } from './filemap.ts';
+import { allocFolio, folioPut, folioRefAdd } from './folio.ts';
 import type { Machine } from './mm_types.ts';
 import { PG_ANON, PG_ANON_EXCLUSIVE, PG_DIRTY, PG_RESERVED, PG_SWAPBACKED } from './page_flags.ts';
 import { freePageTable, newPageTable } from './pgalloc.ts';
@@ -33,8 +34,8 @@ import {
   folioRemoveRmapPmd,
 } from './rmap.ts';
 import { ANON_ORDERS, THP_ALWAYS, THP_NEVER } from './settings.ts';
-import { pageProt, uffdMissing } from './vma_prot.ts';
 import { OPS_NONE, VM_HUGEPAGE, VM_NOHUGEPAGE } from './vm_flags.ts';
+import { pageProt, uffdMissing } from './vma_prot.ts';
 import {
   FAULT_FLAG_WRITE,
   VM_FAULT_FALLBACK,
@@ -96,8 +97,8 @@ export function anonFaultOrders(m: Machine, v: VmaRow, wanted: OrderMask): Order
 export function thpVmaSuitable(m: Machine, v: VmaRow, vpn: Vpn, order: Order): boolean {
   const { start, end, pgoff, ops } = m.vma;
   const n = 1 << order;
-  if (ops[v] !== OPS_NONE && (start[v]! - pgoff[v]!) % n !== 0) return false;
-  const block = vpn - (vpn % n);
+  if (ops[v] !== OPS_NONE && modPow2(start[v]! - pgoff[v]!, n) !== 0) return false;
+  const block = vpn - modPow2(vpn, n);
   return block >= start[v]! && block + n <= end[v]!;
 }
 
@@ -148,7 +149,7 @@ function allocAnonPmdFolio(m: Machine): Pfn {
 }
 
 function mapAnonFolioPmd(m: Machine, head: Pfn, slot: number, v: VmaRow, vpn: Vpn): void {
-  folioAddNewAnonRmap(m, head, v, vpn - (vpn % 512));
+  folioAddNewAnonRmap(m, head, v, vpn - modPow2(vpn, 512));
   m.pt[slot] = makePte(head, pageProt(m, v) | PTE_A | writableBits(m, v));
   m.mm.rssAnon[m.vma.mm[v]!]! += 512;
   m.vmstat[THP_FAULT_ALLOC]! += 1;
@@ -217,8 +218,7 @@ export function doHugePmdWpPage(m: Machine, vmf: Vmf): number {
     return VM_FAULT_FALLBACK;
   }
   const { flags } = m.page;
-  const reusable =
-    (flags[head]! & PG_ANON_EXCLUSIVE) !== 0 || m.page.index[head + 1] === 1;
+  const reusable = (flags[head]! & PG_ANON_EXCLUSIVE) !== 0 || m.page.index[head + 1] === 1;
   if (reusable) {
     m.page.mapping[head] = -m.vma.anonVma[v]!;
     flags[head] = flags[head]! | PG_ANON_EXCLUSIVE;

@@ -3,7 +3,7 @@
  * 6.18). Phases: choose the order and allocate, without the page-table lock; take it, re-check,
  * install.
  */
-import { highestOrder, type Order, type OrderMask, PMD_ORDER } from '../base/index.ts';
+import { highestOrder, modPow2, type Order, type OrderMask, PMD_ORDER } from '../base/index.ts';
 import { anonVmaPrepare } from './anon_vma.ts';
 import { pteRangeNone } from './fault_result.ts';
 import { allocFolio, folioPut, folioRefAdd } from './folio.ts';
@@ -19,8 +19,8 @@ import { installPageTable, isHugePmd, pteSlotUnder } from './pgalloc.ts';
 import { makePte, PTE_A, PTE_D, PTE_UFFD_WP, PTE_W } from './pgtable.ts';
 import { folioAddNewAnonRmap } from './rmap.ts';
 import { ANON_ORDERS } from './settings.ts';
-import { pageProt, uffdArmed, uffdMissing } from './vma_prot.ts';
 import { VM_HUGEPAGE, VM_NOHUGEPAGE, VM_SHARED, VM_WRITE } from './vm_flags.ts';
+import { pageProt, uffdArmed, uffdMissing } from './vma_prot.ts';
 import {
   FAULT_FLAG_WRITE,
   PHASE_ANON_INSTALL,
@@ -73,12 +73,12 @@ function anonOrder(m: Machine, vmf: Vmf): Order {
   let orders = anonFaultOrders(m, v, PTE_ORDERS);
   if (orders === 0) return 0;
   orders = thpVmaSuitableOrders(m, v, vmf.vpn, orders);
-  const base = pteSlotUnder(m, vmf.pmdSlot, vmf.vpn - (vmf.vpn % 512));
+  const base = pteSlotUnder(m, vmf.pmdSlot, vmf.vpn - modPow2(vmf.vpn, 512));
   while (orders !== 0) {
     const order = highestOrder(orders);
     const n = 1 << order;
-    const index = vmf.vpn % 512;
-    if (pteRangeNone(m, base + (index - (index % n)), n)) {
+    const index = modPow2(vmf.vpn, 512);
+    if (pteRangeNone(m, base + (index & -n), n)) {
       vmf.orders = orders;
       return order;
     }
@@ -111,10 +111,9 @@ export function doAnonymousInstall(m: Machine, vmf: Vmf): number {
   const v = vmf.vma;
   const head = vmf.folio;
   const n = 1 << vmf.order;
-  const vpn = vmf.vpn - (vmf.vpn % n);
+  const vpn = vmf.vpn - modPow2(vmf.vpn, n);
   const slot = isHugePmd(m.pt[vmf.pmdSlot]!) ? 0 : pteSlotUnder(m, vmf.pmdSlot, vpn);
-  const changed =
-    slot === 0 || (n === 1 ? vmfPteChanged(m, vmf, slot) : !pteRangeNone(m, slot, n));
+  const changed = slot === 0 || (n === 1 ? vmfPteChanged(m, vmf, slot) : !pteRangeNone(m, slot, n));
   if (changed) {
     folioPut(m, head, 1);
     return 0;
@@ -156,7 +155,7 @@ export function explainAnon(m: Machine, vmf: Vmf): void {
     const bit = 1 << order;
     const n = bit;
     if ((allowed & bit) !== 0) {
-      const block = vmf.vpn - (vmf.vpn % n);
+      const block = vmf.vpn - modPow2(vmf.vpn, n);
       if (!thpVmaSuitable(m, v, vmf.vpn, order)) why.note('outside-vma', order, block, n);
       else if (order === PMD_ORDER) why.note('pmd-populated', order, block, n);
       else {

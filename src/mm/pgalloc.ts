@@ -2,7 +2,7 @@
  * Rows of 512 entries: allocation and walks of page tables. Freeing follows free_pgtables() and
  * lives with the operations that unmap (mmap.ts); this file knows no VMA.
  */
-import { assert, type MmRow, type TableRow, type Vpn } from '../base/index.ts';
+import { assert, type MmRow, modPow2, type TableRow, type Vpn } from '../base/index.ts';
 import type { Machine } from './mm_types.ts';
 import { isTable, makeTableEntry, PTE_MAPPED, REGION_PAGES, tableRow } from './pgtable.ts';
 import { NR_PAGETABLE } from './vmstat.ts';
@@ -99,7 +99,7 @@ export function pmdSlotAlloc(m: Machine, mm: MmRow, vpn: Vpn): number {
 export function pteSlotUnder(m: Machine, slot: number, vpn: Vpn): number {
   const entry = m.pt[slot]!;
   if (!isTable(entry)) return 0;
-  return tableRow(entry) * 512 + (vpn % 512);
+  return tableRow(entry) * 512 + modPow2(vpn, 512);
 }
 
 /** Slot of the PTE of `vpn`, or 0 when there is no page table (or a huge PMD). */

@@ -5,7 +5,7 @@
  * Units: `idx` is the page's index in its folio, `vmaOff` its offset in the VMA, `pteOff` its
  * index in the page table, all in pages.
  */
-import { type Pages, type Pfn, PMD_ORDER, type Vpn } from '../../base/index.ts';
+import { modPow2, type Pages, type Pfn, PMD_ORDER, type Vpn } from '../../base/index.ts';
 import { addRss, pteRangeNone } from '../fault_result.ts';
 import { folioOrder, folioPages, folioRefAdd, headOf } from '../folio.ts';
 import { doSetPmd, ensurePageTable, isCow, setPteRange } from '../memory_map.ts';
@@ -40,7 +40,7 @@ export function wholeFolioFits(m: Machine, vmf: Vmf, head: Pfn, page: Pfn): bool
   const { start, end } = m.vma;
   const vmaOff = vmf.vpn - start[vmf.vma]!;
   const vmaPages = end[vmf.vma]! - start[vmf.vma]!;
-  const pteOff = vmf.vpn % 512;
+  const pteOff = modPow2(vmf.vpn, 512);
   const inVma = vmaOff >= idx && vmaOff + (n - idx) <= vmaPages;
   const inTable = pteOff >= idx && pteOff + (n - idx) <= 512;
   if (m.why !== null) {

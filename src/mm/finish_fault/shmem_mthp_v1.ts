@@ -9,6 +9,7 @@
  * offset does not give; and when one entry of the range is populated it returns VM_FAULT_NOPAGE,
  * so that the same fault comes again, for ever.
  */
+import { modPow2 } from '../../base/index.ts';
 import { folioPages, headOf } from '../folio.ts';
 import { vmfPteChanged } from '../memory_map.ts';
 import type { Machine } from '../mm_types.ts';
@@ -28,7 +29,7 @@ function finish(m: Machine, vmf: Vmf, onePage: boolean): number {
   if (onePage) {
     n = 1;
   } else if (n > 1) {
-    const start = vmf.vpn - (vmf.vpn % n);
+    const start = vmf.vpn - modPow2(vmf.vpn, n);
     const end = start + n;
     vpn = Math.max(start, m.vma.start[vmf.vma]!);
     n = Math.min(end, m.vma.end[vmf.vma]!) - vpn;
