@@ -35,7 +35,7 @@ import {
   sourceOf,
   type Trial,
 } from './log_trial.ts';
-import { observedCall, same } from './log_verdict.ts';
+import { observedCall, observedOf, same } from './log_verdict.ts';
 import type { Verdict } from './report.ts';
 
 /** Calls on an existing range: where the range and its length stand among the arguments. */
@@ -185,10 +185,7 @@ export class LogFixer {
   }
 
   again(task: TaskRow, call: LogCall): CallResult {
-    const { expected } = call;
-    const observed =
-      expected.kind === 'value' ? { value: word.toSigned(expected.value) } : undefined;
-    return observedCall(this.#kernel, task, call.name, call.values, observed);
+    return observedCall(this.#kernel, task, call.name, call.values, observedOf(call.expected));
   }
 
   /**

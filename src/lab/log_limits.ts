@@ -78,6 +78,8 @@ export class LogLimits {
   #saved: { readonly sig: number; readonly cur: Record<RlimitName, number> } | undefined;
   #savedCaps: { readonly task: TaskRow; readonly caps: number } | undefined;
   #tried: readonly LimitName[] = [];
+  /** What the address space held before the call. */
+  #held: Record<RlimitName, number> = { as: 0, data: 0, memlock: 0 };
 
   constructor(kernel: Kernel) {
     this.#m = kernel.m;
@@ -136,6 +138,7 @@ export class LogLimits {
       m.sig[`${name}Cur`][sig] === Number.POSITIVE_INFINITY &&
       this.#told.get(m.task.mm[task]!)?.has(name) === true;
     this.#tried = refused ? suspects(call.name, errno).filter((name) => !unlimited(name)) : [];
+    this.#held = this.#holds(m.task.mm[task]!);
     this.#saved = {
       sig,
       cur: { as: m.sig.asCur[sig]!, data: m.sig.dataCur[sig]!, memlock: m.sig.memlockCur[sig]! },
@@ -175,9 +178,18 @@ export class LogLimits {
     const mm = m.task.mm[task]!;
     const bounds = this.#byMm.get(mm);
     if (bounds === undefined) return;
-    raise(bounds.as, m.mm.totalVm[mm]!);
-    raise(bounds.data, m.mm.dataVm[mm]!);
-    if ((m.task.caps[task]! & CAP_IPC_LOCK) === 0) raise(bounds.memlock, m.mm.lockedVm[mm]!);
+    const now = this.#holds(mm);
+    const privileged = (m.task.caps[task]! & CAP_IPC_LOCK) !== 0;
+    for (const name of RLIMITS) {
+      // Only what grew was held against a limit, which may have been set below what was there.
+      if (now[name] <= this.#held[name] || (name === 'memlock' && privileged)) continue;
+      raise(bounds[name], now[name]);
+    }
+  }
+
+  #holds(mm: MmRow): Record<RlimitName, number> {
+    const { totalVm, dataVm, lockedVm } = this.#m.mm;
+    return { as: totalVm[mm]!, data: dataVm[mm]!, memlock: lockedVm[mm]! };
   }
 
   /**

@@ -8,7 +8,7 @@
  * answer does not spoil the rest.
  */
 import { errnoName, PAGE_SIZE, type TaskRow, type U64, word } from '../base/index.ts';
-import { type CallResult, Kernel, type Observed, type Value } from '../kernel/index.ts';
+import { type CallResult, Kernel, type Value } from '../kernel/index.ts';
 import type { Machine, Release } from '../mm/mm_types.ts';
 import { findVmaIntersection, STACK_GUARD_PAGES } from '../mm/vma_tree.ts';
 import { callClass, type Expected, type Program, type Step } from '../scenario/index.ts';
@@ -19,14 +19,24 @@ import { LogLimits } from './log_limits.ts';
 import { type Pending, ThreadOrder } from './log_order.ts';
 import { PendingCalls } from './log_pending.ts';
 import { LearnedSpaces } from './log_state.ts';
-import { asInt, type LogCall, sourceOf, Trial } from './log_trial.ts';
-import { same } from './log_verdict.ts';
+import { asInt, type LogCall, MAP_ANONYMOUS, sourceOf, Trial } from './log_trial.ts';
+import { observedCall, observedOf, same } from './log_verdict.ts';
 import type { StepReport, Verdict } from './report.ts';
 
 const NO_NAMES = (): undefined => undefined;
+const EPERM = 1;
 const ENOMEM = 12;
+const MAP_LOCKED = 0x2000;
 /** strace --inject: the call was not made. */
 const INJECTED = /\(INJECTED\)\s*$/;
+
+/** RLIMIT_MEMLOCK refuses only what is locked; other errors have other reasons. */
+function mapRefused(values: readonly Value[], expected: Expected): boolean {
+  if (expected.kind !== 'errno' || expected.errno === ENOMEM) return true;
+  const flags = asInt(values[3]).lo;
+  if (expected.errno !== EPERM) return true;
+  return (flags & MAP_LOCKED) !== 0 && (flags & MAP_ANONYMOUS) !== 0;
+}
 
 /** The resource whose limit of the calling process a call shows or sets, or -1. */
 function toldLimit(name: string, values: readonly Value[]): number {
@@ -177,9 +187,7 @@ export class LogRun {
     this.m.unmodelled = '';
     const mmBefore = this.m.task.mm[task]!;
     if (kind === 'memory') return this.#memoryCall(task, { name, values, expected });
-    this.kernel.observe(observedOf(expected));
-    const result = this.kernel.syscall(task, name, values);
-    this.kernel.observe(undefined);
+    const result = observedCall(this.kernel, task, name, values, observedOf(expected));
     this.#afterProcessCall(step, task, name, mmBefore);
     const told = expected.kind === 'value' ? toldLimit(name, values) : -1;
     if (told >= 0) this.#limits.told(mmBefore, told);
@@ -205,11 +213,23 @@ export class LogRun {
       case 'mremap':
         return this.#trial.place(task, call) !== -ENOMEM;
       case 'mprotect':
+        return this.#trial.mapped(task, sourceOf(call));
       case 'mlock':
       case 'mlock2':
-        return this.#trial.mapped(task, sourceOf(call));
+        return this.#lockRefused(task, call);
+      case 'mmap':
+        return mapRefused(values, expected);
     }
     return true;
+  }
+
+  /** Refused locks: whether the model's memory allows what the log shows refused; undoes it. */
+  #lockRefused(task: TaskRow, call: LogCall): boolean {
+    this.#limits.before(task, call, false);
+    const allowed = 'value' in this.#fixer.again(task, call);
+    this.#limits.after();
+    if (allowed) this.kernel.syscall(task, 'munlock', call.values.slice(0, 2));
+    return allowed;
   }
 
   /** brk(2) gave the old end although nothing is in the way. */
@@ -320,14 +340,6 @@ export class LogRun {
       ...(outcome.note === undefined ? {} : { note: outcome.note }),
     };
   }
-}
-
-function observedOf(expected: Expected): Observed | undefined {
-  if (expected.kind === 'value') {
-    const value = word.toSigned(expected.value);
-    return expected.path === undefined ? { value } : { value, path: expected.path };
-  }
-  return expected.kind === 'errno' ? { errno: expected.errno } : undefined;
 }
 
 function resultText(result: CallResult, expected: Expected | undefined): string {

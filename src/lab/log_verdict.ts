@@ -11,6 +11,15 @@ export function same(result: CallResult, expected: Expected): boolean {
   return 'none' in result && expected.kind === 'none';
 }
 
+/** What a recorded result tells the model that it cannot know (descriptors, pids). */
+export function observedOf(expected: Expected): Observed | undefined {
+  if (expected.kind === 'value') {
+    const value = word.toSigned(expected.value);
+    return expected.path === undefined ? { value } : { value, path: expected.path };
+  }
+  return expected.kind === 'errno' ? { errno: expected.errno } : undefined;
+}
+
 /** Executes a call whose recorded result tells the model what it cannot know (descriptors, pids). */
 export function observedCall(
   kernel: Kernel,
