@@ -2,7 +2,7 @@
 import type { Diagnostic } from '../base/index.ts';
 import { type RunReport, runProgram } from '../lab/index.ts';
 import type { Line } from '../view/index.ts';
-import { BLANK, quietRunView, runView } from '../view/index.ts';
+import { BLANK, quietRunView, runParts } from '../view/index.ts';
 import { bugMessage, EXIT_BUG, EXIT_DISAGREES, EXIT_INPUT, EXIT_OK } from './exit.ts';
 import { type Loaded, loadProgram } from './input.ts';
 import { Output, type OutputOptions, writeJson } from './output.ts';
@@ -70,40 +70,47 @@ export function exitCode(report: RunReport): number {
   return broken || report.summary.mismatched > 0 ? EXIT_DISAGREES : EXIT_OK;
 }
 
+/** Prints one report; true when there was anything to print. */
+async function show(out: Output, report: RunReport, isNext: boolean): Promise<boolean> {
+  const { options } = out;
+  const view = { width: out.width, all: options.all === true };
+  const parts: Iterable<Line[]> =
+    options.quiet === true ? [quietRunView(report, view)] : runParts(report, view);
+  let printed = false;
+  for (const lines of parts) {
+    if (lines.length === 0) continue;
+    if (isNext && !printed) await out.lines([BLANK]);
+    await out.lines(lines);
+    printed = true;
+  }
+  return printed;
+}
+
 export async function runCommand(
   files: readonly string[],
   options: RunCommandOptions,
 ): Promise<number> {
   const out = new Output(options);
-  const view = { width: out.width, all: options.all === true };
   const reports: RunReport[] = [];
   let worst: number = EXIT_OK;
-  let printed = 0;
+  let hasPrinted = false;
   for (const path of files) {
     let loaded: Loaded = { file: path, program: undefined, diagnostics: [] };
-    let ran: Ran;
     try {
       loaded = loadProgram(path);
-      ran = runLoaded(loaded, options);
+      const { report, code } = runLoaded(loaded, options);
+      worst = Math.max(worst, code);
+      out.diagnostics(report.diagnostics);
+      if (options.json === true) reports.push(report);
+      else if (loaded.program !== undefined) {
+        hasPrinted = (await show(out, report, hasPrinted)) || hasPrinted;
+      }
     } catch (error) {
       // A defect of ours in one file must not hide the answers for the others.
       process.stderr.write(bugMessage(error));
-      ran = { report: emptyReport(loaded, options, loaded.diagnostics), code: EXIT_BUG };
+      worst = EXIT_BUG;
+      reports.push(emptyReport(loaded, options, loaded.diagnostics));
     }
-    const { report, code } = ran;
-    worst = Math.max(worst, code);
-    out.diagnostics(report.diagnostics);
-    if (options.json === true) {
-      reports.push(report);
-      continue;
-    }
-    const didRun = loaded.program !== undefined && code !== EXIT_BUG;
-    if (!didRun) continue;
-    const lines: Line[] =
-      options.quiet === true ? quietRunView(report, view) : runView(report, view);
-    if (lines.length === 0) continue;
-    await out.lines(printed > 0 ? [BLANK, ...lines] : lines);
-    printed++;
   }
   if (options.json === true) {
     await writeJson(files.length === 1 ? reports[0] : { files: reports });

@@ -6,7 +6,7 @@ import type { RunReport, StepReport, Verdict } from '../lab/index.ts';
 import { disagreement, faultsText, resultText, stepText } from './steps_view.ts';
 import { type Column, table, tableRows } from './table.ts';
 import type { ViewOptions } from './task_view.ts';
-import { BLANK, clean, count, cut, flow, type Line, span } from './text.ts';
+import { append, BLANK, clean, count, cut, flow, type Line, span } from './text.ts';
 import { grouped } from './words.ts';
 
 interface Counts {
@@ -128,7 +128,7 @@ export function assumptions(report: RunReport, options: ViewOptions): Line[] {
   const shown = options.all ? assumed : assumed.slice(0, ASSUMED_MAX);
   const title = `${count(assumed.length, 'result')} that the log does not let us predict, taken from it`;
   const lines: Line[] = [[span(title, 'head')]];
-  lines.push(...table(LIST_COLUMNS, rowsOf(shown, report, options.width - 42), options.width, 2));
+  append(lines, table(LIST_COLUMNS, rowsOf(shown, report, options.width - 42), options.width, 2));
   const more = assumed.length - shown.length;
   if (more > 0) lines.push([span(`  and ${more} more (--all shows them)`, 'dim')]);
   return lines;

@@ -13,7 +13,7 @@
 import type { PageReport } from '../lab/index.ts';
 import type { FolioBook } from './folio_book.ts';
 import { clipRun, type Run, runsOf, runText } from './page_runs.ts';
-import { BLANK, type Line, lineWidth, type Span, span } from './text.ts';
+import { append, BLANK, type Line, lineWidth, type Span, span } from './text.ts';
 import { addressOf, vpnOf } from './words.ts';
 
 /** Pages in a block, and columns of a full row. */
@@ -200,7 +200,7 @@ function longRows(g: Geometry, runs: readonly Run[], book: FolioBook): Line[] {
     const block = blockOf(at);
     const inBlock = intersecting(runs, Math.max(block, at), block + BLOCK, i);
     if (inBlock.length >= RUNS_IN_BLOCK) {
-      lines.push(...runLines(g, list, book));
+      append(lines, runLines(g, list, book));
       list = [];
       for (let from = block; from < block + BLOCK; from += g.columns) {
         const inRow = inBlock.filter((r) => r.start < from + g.columns && r.start + r.pages > from);
@@ -219,7 +219,7 @@ function longRows(g: Geometry, runs: readonly Run[], book: FolioBook): Line[] {
     at = to;
     if (to === end) i++;
   }
-  lines.push(...runLines(g, list, book));
+  append(lines, runLines(g, list, book));
   return lines;
 }
 

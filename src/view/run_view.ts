@@ -2,7 +2,7 @@
 import type { RunReport } from '../lab/index.ts';
 import { brokenLaws, lawLines } from './laws_view.ts';
 import { assumptions, countsByCall, mismatches } from './log_view.ts';
-import { stepsTable } from './steps_view.ts';
+import { stepsParts } from './steps_view.ts';
 import { MapsView, type ViewOptions } from './task_view.ts';
 import {
   BLANK,
@@ -63,33 +63,39 @@ export function summary(report: RunReport, width: number): Line[] {
   return [first!, ...rest.map((l): Line => [span('  '), ...l])];
 }
 
-function sections(parts: readonly (readonly Line[])[]): Line[] {
-  const lines: Line[] = [];
-  for (const part of parts) {
-    if (part.length === 0) continue;
-    if (lines.length > 0) lines.push(BLANK);
-    lines.push(...part);
-  }
-  return lines;
-}
-
-export function runView(report: RunReport, options: ViewOptions): Line[] {
+/**
+ * The parts of the view, blank lines included, one after the other: the steps of a long log are
+ * millions of lines, which need not exist at once.
+ */
+export function* runParts(report: RunReport, options: ViewOptions): Generator<Line[]> {
   const maps = new MapsView(report, options);
-  const isLog = report.dialect === 'strace';
-  // Settings given by --set come first and are shown in both dialects.
-  const steps =
-    isLog && !options.all
-      ? [countsByCall(report, options), mismatches(report, options), assumptions(report, options)]
-      : [stepsTable(report.steps, report, options)];
-  return sections([
-    header(report, options),
-    ...steps,
+  const counted = report.dialect === 'strace' && !options.all;
+  yield header(report, options);
+  if (counted) {
+    for (const part of [countsByCall, mismatches, assumptions]) {
+      const lines = part(report, options);
+      if (lines.length > 0) yield [BLANK, ...lines];
+    }
+  } else {
+    yield [BLANK];
+    yield* stepsParts(report, options);
+  }
+  const rest = [
     maps.tasks(),
     [...maps.folios(), ...maps.legend()],
     statistics(report, options),
     lawLines(report, options),
     summary(report, options.width),
-  ]);
+  ];
+  for (const lines of rest) {
+    if (lines.length === 0) continue;
+    yield [BLANK];
+    yield lines;
+  }
+}
+
+export function runView(report: RunReport, options: ViewOptions): Line[] {
+  return [...runParts(report, options)].flat();
 }
 
 /** `run --quiet`: what is wrong, and nothing when all is well. */

@@ -107,19 +107,25 @@ function stepCells(step: StepReport, showTask: boolean): Line[] {
   ];
 }
 
-/** Every step, one row each. */
-export function stepsTable(
-  steps: readonly StepReport[],
-  report: RunReport,
-  options: ViewOptions,
-): Line[] {
-  const showTask = report.tasks.length > 1 || steps.some((s) => s.task !== steps[0]!.task);
+/** Steps aligned with each other; longer runs are several tables. */
+const CHUNK = 4096;
+
+function stepsTable(steps: readonly StepReport[], showTask: boolean, options: ViewOptions): Line[] {
   const rows = steps.map((step) => stepCells(step, showTask));
-  const numbers = Math.max(...rows.map((row) => lineWidth(row[1]!)), 1);
+  const numbers = rows.reduce((width, row) => Math.max(width, lineWidth(row[1]!)), 1);
   const indent = 2 + 1 + 2 + numbers + 2;
   return tableRows(COLUMNS, rows, options.width, 2).flatMap((lines, i) => [
     ...lines,
     ...outputLines(steps[i]!, indent, options),
     ...noteLines(steps[i]!, indent, options.width),
   ]);
+}
+
+/** Every step, one row each, in parts. */
+export function* stepsParts(report: RunReport, options: ViewOptions): Generator<Line[]> {
+  const { steps } = report;
+  const showTask = report.tasks.length > 1 || steps.some((s) => s.task !== steps[0]!.task);
+  for (let at = 0; at < steps.length; at += CHUNK) {
+    yield stepsTable(steps.slice(at, at + CHUNK), showTask, options);
+  }
 }

@@ -22,6 +22,7 @@ import {
 } from './page_map.ts';
 import { taskName } from './task_names.ts';
 import {
+  append,
   BLANK,
   clean,
   count,
@@ -118,7 +119,7 @@ export class MapsView {
     if (task.exited) return lines;
     const mappings = this.#mappings.get(task) ?? [];
     const full = mappings.filter((m) => m.area.pages.length > 0);
-    const used = Math.max(0, ...full.map((m) => columnsUsed(m.area, this.#geometry)));
+    const used = full.reduce((max, m) => Math.max(max, columnsUsed(m.area, this.#geometry)), 0);
     const common = all ? [] : mappings.filter(isCommonplace);
     const empty = mappings.filter((m) => m.area.pages.length === 0 && !common.includes(m));
     const hidden = new Set(all ? [] : empty.slice(EMPTY_MAX));
@@ -137,7 +138,7 @@ export class MapsView {
         lines.push(ruler(this.#geometry, used));
         rulerDue = false;
       }
-      lines.push(...this.#picture(task, area));
+      append(lines, this.#picture(task, area));
     }
     if (hidden.size > 0) {
       const text = `  and ${count(hidden.size, 'mapping')} without pages (--all shows them)`;
@@ -177,7 +178,7 @@ export class MapsView {
     const lines: Line[] = [];
     for (const task of this.#report.tasks) {
       if (lines.length > 0) lines.push(BLANK);
-      lines.push(...this.task(task));
+      append(lines, this.task(task));
     }
     return lines;
   }

@@ -85,6 +85,11 @@ export function clean(text: string): string {
   return from === 0 ? text : out + text.slice(from);
 }
 
+/** `list.push(...items)` for lists that may be too long to be arguments. */
+export function append<T>(list: T[], items: Iterable<T>): void {
+  for (const item of items) list.push(item);
+}
+
 export function plainText(spans: Line): string {
   let out = '';
   for (const s of spans) out += s.text;
