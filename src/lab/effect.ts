@@ -1,7 +1,8 @@
 /** What a call did to memory contents, for the law `isolation`: exactly, or "unknown". */
-import { type MmRow, type U64, word } from '../base/index.ts';
+import { type MmRow, type U64, type Vpn, word } from '../base/index.ts';
 import type { CallResult, Kernel, Value } from '../kernel/index.ts';
 import type { Effect } from '../laws/index.ts';
+import { vmaLookup } from '../mm/vma_tree.ts';
 import { createsTask } from '../scenario/index.ts';
 
 const UNKNOWN: Effect = { kind: 'unknown' };
@@ -27,12 +28,22 @@ const HARMLESS = new Set([
   'prlimit64',
 ]);
 
+/** Calls that have done a part of their work when they fail. */
+const PARTIAL = new Set(['madvise', 'process_madvise', 'mremap']);
+
 function asInt(value: Value | undefined): U64 {
   return typeof value === 'object' && 'hi' in value ? (value as U64) : word.ZERO;
 }
 
 function pagesOf(length: U64): number {
   return Math.ceil(word.toNumber(length) / 4096);
+}
+
+/** Several VMAs move with the gaps between them, and what lies in the gaps' place survives (6.17). */
+function isOneVma(kernel: Kernel, mm: MmRow, start: Vpn, pages: number): boolean {
+  const { m } = kernel;
+  const v = vmaLookup(m, mm, start);
+  return v !== 0 && m.vma.end[v]! >= start + pages;
 }
 
 export function effectOf(
@@ -42,9 +53,9 @@ export function effectOf(
   values: readonly Value[],
   result: CallResult,
 ): Effect {
-  if ('errno' in result) return NONE;
-  if (!('value' in result)) return UNKNOWN;
   if (HARMLESS.has(name)) return NONE;
+  if ('errno' in result) return PARTIAL.has(name) ? UNKNOWN : NONE;
+  if (!('value' in result)) return UNKNOWN;
   if (createsTask(name)) {
     const child = kernel.taskByPid(word.toNumber(result.value));
     const childMm = child === 0 ? 0 : kernel.m.task.mm[child]!;
@@ -58,8 +69,10 @@ export function effectOf(
     const from = word.pageOf(asInt(values[0]));
     const pages = pagesOf(asInt(values[1]));
     const plain = (asInt(values[3]).lo & MREMAP_DONTUNMAP) === 0;
-    if (plain && pages > 0 && pages === pagesOf(asInt(values[2]))) {
-      return { kind: 'moved', mm, from, to: word.pageOf(result.value), pages };
+    const to = word.pageOf(result.value);
+    const same = pages > 0 && pages === pagesOf(asInt(values[2]));
+    if (plain && same && isOneVma(kernel, mm, to, pages)) {
+      return { kind: 'moved', mm, from, to, pages };
     }
   }
   return UNKNOWN;
