@@ -25,11 +25,11 @@ import {
   PTE_A,
   PTE_D,
   PTE_MAPPED,
-  PTE_UFFD_WP,
   ptePfn,
   REGION_PAGES,
   swapOffset,
 } from './pgtable.ts';
+import { ptesInBatch } from './pte_batch.ts';
 import { type Reclaim, reclaimFolios } from './reclaim.ts';
 import { folioMaybeMappedShared } from './rmap.ts';
 import { swapFree } from './swap.ts';
@@ -61,24 +61,6 @@ function walkPmds(
 /** vm_normal_folio() found nothing: the zero page, or a page of the huge zero folio. */
 function isZeroPage(m: Machine, pfn: Pfn): boolean {
   return pfn === m.zeroPfn || (m.hugeZeroPfn !== 0 && headOf(m, pfn) === m.hugeZeroPfn);
-}
-
-/**
- * Entries from `slot` that map consecutive pages of one folio alike (young, dirty and write bits
- * apart): folio_pte_batch_flags().
- */
-function pteBatch(m: Machine, slot: number, head: Pfn, max: Pages): Pages {
-  const { pt } = m;
-  const first = pt[slot]!;
-  const pfn = ptePfn(first);
-  const alike = PTE_UFFD_WP | 1;
-  const limit = Math.min(max, head + folioPages(m, head) - pfn);
-  let n = 1;
-  for (; n < limit; n++) {
-    const pte = pt[slot + n]!;
-    if ((pte & PTE_MAPPED) === 0 || ptePfn(pte) !== pfn + n || ((pte ^ first) & alike) !== 0) break;
-  }
-  return n;
 }
 
 function clearBits(m: Machine, slot: number, n: Pages, bits: number): void {
@@ -132,7 +114,7 @@ function freePtes(m: Machine, v: VmaRow, pmd: number, from: Vpn, to: Vpn): void 
     const head = headOf(m, ptePfn(pte));
     let n = 1;
     if (isLarge(m, head)) {
-      n = pteBatch(m, slot, head, to - at);
+      n = ptesInBatch(m, slot, head, to - at, false);
       if (n < folioPages(m, head)) {
         if (folioMaybeMappedShared(m, head) || !splitFolio(m, head)) at += n;
         continue;
@@ -201,7 +183,7 @@ function coldPtes(
     const spared = anonOnly && (f & PG_ANON) === 0;
     let n = 1;
     if (isLarge(m, head)) {
-      n = pteBatch(m, slot, head, to - at);
+      n = ptesInBatch(m, slot, head, to - at, false);
       if (n < folioPages(m, head)) {
         if (folioMaybeMappedShared(m, head) || spared || !splitFolio(m, head)) at += n;
         continue;

@@ -31,24 +31,13 @@ import {
 } from './mman.ts';
 import { isHugePmd, pmdTable } from './pgalloc.ts';
 import { isTable, PTE_MAPPED, ptePfn, REGION_PAGES, tableRow } from './pgtable.ts';
+import { ptesInBatch } from './pte_batch.ts';
 import { mlockVmaFolio, munlockVmaFolio } from './rmap.ts';
 import { canDoMlock, capable, limitPages, refuse } from './util.ts';
 import { OPS_SECRET, VM_LOCKED, VM_LOCKONFAULT } from './vm_flags.ts';
 import { VM_LOCKED_MASK, vmaSupportsMlock } from './vma.ts';
 import { vmaModifyFlags } from './vma_merge.ts';
 import { findVma, findVmaIntersection } from './vma_tree.ts';
-
-/** Entries from `slot` that map consecutive pages of the folio that the first one maps. */
-function folioBatch(m: Machine, slot: number, max: Pages): Pages {
-  const { pt } = m;
-  const pfn = ptePfn(pt[slot]!);
-  const head = headOf(m, pfn);
-  if (!isLarge(m, head)) return 1;
-  const limit = Math.min(max, head + folioPages(m, head) - pfn);
-  let n = 1;
-  while (n < limit && (pt[slot + n]! & PTE_MAPPED) !== 0 && ptePfn(pt[slot + n]!) === pfn + n) n++;
-  return n;
-}
 
 /** allow_mlock_munlock(): a large folio is locked only where [start, end) maps it whole. */
 function mayLock(m: Machine, v: VmaRow, head: number, start: Vpn, end: Vpn, step: Pages): boolean {
@@ -93,7 +82,7 @@ export function mlockVmaPagesRange(m: Machine, v: VmaRow, start: Vpn, end: Vpn):
           continue;
         }
         const head = headOf(m, ptePfn(pte));
-        const step = folioBatch(m, base + i, n - i);
+        const step = isLarge(m, head) ? ptesInBatch(m, base + i, head, n - i, false) : 1;
         if (mayLock(m, v, head, at, blockEnd, step)) {
           if (locks) mlockVmaFolio(m, head, v);
           else munlockVmaFolio(m, head);

@@ -8,6 +8,7 @@ import {
   ENOMEM,
   EPERM,
   type Errno,
+  type Pages,
   type Pfn,
   type TaskRow,
   type U64,
@@ -15,7 +16,7 @@ import {
   type Vpn,
   word,
 } from '../base/index.ts';
-import { headOf } from './folio.ts';
+import { headOf, isLarge } from './folio.ts';
 import { populateVmaPageRange } from './gup.ts';
 import { splitHugePmd } from './huge_memory.ts';
 import type { Machine } from './mm_types.ts';
@@ -42,6 +43,7 @@ import {
   MARKER_POISONED,
   MARKER_UFFD_WP,
   makeMarker,
+  PTE_A,
   PTE_D,
   PTE_MAPPED,
   PTE_P,
@@ -51,6 +53,7 @@ import {
   REGION_PAGES,
   tableRow,
 } from './pgtable.ts';
+import { ptesInBatch } from './pte_batch.ts';
 import { mayExpandVm, vmEnoughMemory, vmStatAccount, vmUnacctMemory } from './util.ts';
 import {
   OPS_FILE,
@@ -123,6 +126,53 @@ function uffdWpUsesMarkers(m: Machine, v: VmaRow): boolean {
   return uffd !== 0 && (m.uffd.features[uffd]! & UFFD_FEATURE_WP_UNPOPULATED) !== 0;
 }
 
+/** Young or dirty in one of n entries: what a batch has of these bits, all its entries get. */
+function gatherBits(m: Machine, slot: number, n: Pages): number {
+  let bits = 0;
+  for (let i = slot; i < slot + n; i++) bits |= m.pt[i]!;
+  return bits & (PTE_A | PTE_D);
+}
+
+/**
+ * change_pte_range(): n entries from a slot. Since 6.17 it takes the entries of a large folio in
+ * batches, and a batch comes back as young and as dirty as any of its entries was.
+ */
+function changePteRange(
+  m: Machine,
+  v: VmaRow,
+  first: number,
+  n: Pages,
+  prot: number,
+  cp: number,
+): Pages {
+  const { pt } = m;
+  const batches = m.release.mremapMany;
+  const end = first + n;
+  let pages = 0;
+  for (let s = first; s < end; ) {
+    const entry = pt[s]!;
+    if ((entry & PTE_MAPPED) === 0) {
+      if ((cp & (CP_UFFD_WP | CP_UFFD_WP_RESOLVE)) !== 0) {
+        pt[s] = changedNonPresent(m, v, entry, cp);
+        if (pt[s] !== entry) pages++;
+      }
+      s++;
+      continue;
+    }
+    const head = headOf(m, ptePfn(entry));
+    let run = 1;
+    let bits = 0;
+    if (batches && isLarge(m, head) && head !== m.hugeZeroPfn) {
+      run = ptesInBatch(m, s, head, end - s, true);
+      bits = gatherBits(m, s, run);
+    }
+    for (let i = s; i < s + run; i++) pt[i] = changedEntry(m, v, pt[i]! | bits, prot, cp);
+    pages += run;
+    s += run;
+  }
+  return pages;
+}
+
 /**
  * Brings the entries of [start, end) in line with the VMA's protection, or with uffd write
  * protection. Returns how many changed or were looked at, as the kernel counts.
@@ -158,20 +208,7 @@ export function changeProtection(m: Machine, v: VmaRow, start: Vpn, end: Vpn, cp
       if (populates && m.pt[slot] === 0) installPageTable(m, mm, slot);
     }
     if (!isTable(m.pt[slot]!)) continue;
-    const { pt } = m;
-    const base = tableRow(pt[slot]!) * 512;
-    const last = base + (at % 512) + (next - at);
-    for (let s = base + (at % 512); s < last; s++) {
-      const entry = pt[s]!;
-      if ((entry & PTE_MAPPED) !== 0) {
-        pt[s] = changedEntry(m, v, entry, prot, cp);
-        pages++;
-      } else if ((cp & (CP_UFFD_WP | CP_UFFD_WP_RESOLVE)) !== 0) {
-        const changed = changedNonPresent(m, v, entry, cp);
-        if (changed !== entry) pages++;
-        pt[s] = changed;
-      }
-    }
+    pages += changePteRange(m, v, tableRow(m.pt[slot]!) * 512 + (at % 512), next - at, prot, cp);
   }
   return pages;
 }
