@@ -39,7 +39,7 @@ import {
   O_APPEND,
 } from '../mm/fs_types.ts';
 import { SGP_FALLOC, shmemGetFolio, shmemResult } from '../mm/shmem.ts';
-import { punchHole, truncatePageRange, truncateSetsize } from '../mm/truncate.ts';
+import { punchHole, truncateSetsize, undoFallocate } from '../mm/truncate.ts';
 import { sizeKnown } from './assume.ts';
 import { pathArg } from './calls_open.ts';
 import { fileOf } from './fd_table.ts';
@@ -335,10 +335,13 @@ function shmemFallocate(
   const last = Math.ceil(end / PAGE_SIZE);
   const room = m.sb.maxBlocks[m.inode.sb[inode]!]!;
   if (room !== 0 && last - first > room) return -ENOSPC;
+  const oldEnd = m.inode.fallocEnd[inode]!;
+  m.inode.fallocEnd[inode] = Math.max(oldEnd, last);
   for (let index = first; index < last; ) {
     const error = shmemGetFolio(m, inode, index, end, SGP_FALLOC, 0, 0);
     if (error !== 0) {
-      if (index > first) truncatePageRange(m, inode, first * PAGE_SIZE, index * PAGE_SIZE - 1);
+      m.inode.fallocEnd[inode] = oldEnd;
+      undoFallocate(m, inode, first, index);
       return error;
     }
     const head = headOf(m, shmemResult.pfn);
@@ -363,8 +366,14 @@ function diskFallocate(
   if ((mode & (FALLOC_COLLAPSE | FALLOC_INSERT | FALLOC_UNSHARE | FALLOC_WRITE_ZEROES)) !== 0) {
     return { unmodelled: 'fallocate that moves or unshares blocks of a disk file' };
   }
-  if ((mode & (FALLOC_PUNCH_HOLE | FALLOC_ZERO)) !== 0) {
-    punchHole(m, inode, offset, Math.min(end, Math.max(offset + 1, m.inode.size[inode]!)));
+  if ((mode & FALLOC_ZERO) !== 0) punchHole(m, inode, offset, end);
+  if ((mode & FALLOC_PUNCH_HOLE) !== 0) {
+    // Nothing behind i_size; a hole that reaches over it ends with its page (ext4_punch_hole()).
+    const size = m.inode.size[inode]!;
+    if (offset < size) {
+      const pageEnd = Math.ceil(size / PAGE_SIZE) * PAGE_SIZE;
+      punchHole(m, inode, offset, end > size ? pageEnd : end);
+    }
   }
   if ((mode & (FALLOC_KEEP_SIZE | FALLOC_PUNCH_HOLE)) === 0 && end > m.inode.size[inode]!) {
     const error = mayResize(k, t, inode, end);

@@ -34,6 +34,8 @@ export interface BootOptions extends Partial<Config> {
   readonly contents: boolean;
   /** The first pid given out. */
   readonly firstPid?: number;
+  /** A machine of equal size that is used no more: its frames' rows are taken over. */
+  readonly reuse?: Machine;
 }
 
 const DEFAULT_CONFIG: Config = {
@@ -67,7 +69,8 @@ export class Kernel {
   /** A machine with its file systems mounted and no task. */
   static boot(options: BootOptions): Kernel {
     const pages = Math.floor(options.memoryBytes / 4096);
-    const m = bootMachine({ release: options.release, pages, contents: options.contents });
+    const { release, contents, reuse } = options;
+    const m = bootMachine({ release, pages, contents, ...(reuse === undefined ? {} : { reuse }) });
     const config: Config = {
       anonVmaName: options.anonVmaName ?? DEFAULT_CONFIG.anonVmaName,
       pkeys: options.pkeys ?? DEFAULT_CONFIG.pkeys,

@@ -30,10 +30,10 @@ export interface ProgramLayout {
 
 export const DEFAULT_LAYOUT: ProgramLayout = {
   mmapTopVpn: 0x7ffff7fff,
-  brkVpn: 0x558001000,
+  brkVpn: 0x558000000,
   stackStartVpn: 0x7ffffffde,
   stackEndVpn: 0x7ffffffff,
-  own: { startVpn: 0x558000f70, endVpn: 0x558001000 },
+  own: { startVpn: 0x557ffff70, endVpn: 0x558000000 },
 };
 
 const MAY_ALL = VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC;

@@ -4,6 +4,7 @@
  */
 import { ERRNO, type TaskRow, type U64, word } from '../base/index.ts';
 import { Kernel, type Value } from '../kernel/index.ts';
+import type { Effect } from '../laws/index.ts';
 import {
   ACCESS_BUS_ADRERR,
   ACCESS_BUS_HWPOISON,
@@ -22,14 +23,16 @@ import {
   storeContent,
 } from '../mm/memory.ts';
 import type { Machine, Release } from '../mm/mm_types.ts';
-import { createsTask, evaluateExpr, type Expr, type Step } from '../scenario/index.ts';
+import { createsTask, type Expr, evaluateExpr, type Step } from '../scenario/index.ts';
 import type { SignalInfo, StepOutcome } from '../scenario/transcript.ts';
-import type { Effect } from '../laws/index.ts';
 import { effectOf } from './effect.ts';
 import { argumentValue } from './evaluate.ts';
 import { DEFAULT_LAYOUT, type ProgramLayout, spawnFirst } from './layout.ts';
 
 const KINDS = { read: ACCESS_READ, write: ACCESS_WRITE, exec: ACCESS_EXEC } as const;
+
+/** Process numbers begin here in every program, as they do on the host. */
+const FIRST_PID = 100;
 
 /** What a step came to; `note` says why there is no plain answer. */
 export interface ModelOutcome extends StepOutcome {
@@ -77,6 +80,8 @@ export interface ModelOptions {
   /** Bytes of RAM. */
   readonly memory: number;
   readonly layout?: ProgramLayout;
+  /** A machine of equal size that is used no more. */
+  readonly reuse?: Machine;
 }
 
 export class ModelKernel {
@@ -92,6 +97,8 @@ export class ModelKernel {
       release: options.release,
       memoryBytes: options.memory,
       contents: true,
+      firstPid: FIRST_PID,
+      ...(options.reuse === undefined ? {} : { reuse: options.reuse }),
     });
     this.m = this.kernel.m;
     this.tasks.set(firstTask, spawnFirst(this.kernel, options.layout ?? DEFAULT_LAYOUT));
@@ -156,7 +163,9 @@ export class ModelKernel {
       case 'cat': {
         const file = this.kernel.readFile(this.pathOf(op.path), task);
         if ('errno' in file) return { errno: file.errno };
-        return 'text' in file ? { output: file.text } : { value: word.fromNumber(file.bytes.length) };
+        return 'text' in file
+          ? { output: file.text }
+          : { value: word.fromNumber(file.bytes.length) };
       }
       default:
         return {};
@@ -215,7 +224,10 @@ export class ModelKernel {
     for (const arg of args) {
       const value = argumentValue(arg.value, this.resolve);
       if (value === undefined) {
-        return { note: `argument ${values.length + 1} of ${name} has no value`, errno: ERRNO.EINVAL };
+        return {
+          note: `argument ${values.length + 1} of ${name} has no value`,
+          errno: ERRNO.EINVAL,
+        };
       }
       values.push(value);
     }

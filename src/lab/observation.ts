@@ -4,13 +4,12 @@
  */
 import type { TaskRow } from '../base/index.ts';
 import { folioOrder, headOf, pageMapcount } from '../mm/folio.ts';
-import { isHugeZero } from '../mm/task_mmu.ts';
 import type { Machine } from '../mm/mm_types.ts';
 import { kpageflagsWords } from '../mm/page.ts';
 import { PG_ANON } from '../mm/page_flags.ts';
 import { pagemapWords } from '../mm/pagemap.ts';
 import { pteMapped, ptePfn } from '../mm/pgtable.ts';
-import { vmFlagCodes } from '../mm/task_mmu.ts';
+import { isHugeZero, vmFlagCodes } from '../mm/task_mmu.ts';
 import { OPS_NONE } from '../mm/vm_flags.ts';
 import { permissions, vmaName } from '../mm/vma_names.ts';
 import {
@@ -60,15 +59,18 @@ const FLAG_BITS: readonly (readonly [number, number])[] = [
   [13, PAGE_SWAPCACHE],
 ];
 
-function pageBits(m: Machine, high: number, pfn: number, head: number): number {
-  let bits = mapBits(high);
-  const words = kpageflagsWords(m, pfn, 1);
+/** What kpageflags says of a folio; no bit that we take differs between its pages. */
+function folioBits(m: Machine, head: number): number {
+  let bits = 0;
+  const words = kpageflagsWords(m, head, 1);
   const low = words[0]!;
   for (const [from, to] of FLAG_BITS) if ((low & (1 << from)) !== 0) bits |= to;
   if ((words[1]! & 2) !== 0) bits |= PAGE_MLOCKED;
   if ((m.page.flags[head]! & PG_ANON) !== 0 && (words[1]! & 4) !== 0) bits |= PAGE_ANON_EXCLUSIVE;
   return bits;
 }
+
+const NO_WORDS: Uint32Array = new Uint32Array(0);
 
 function mapBits(high: number): number {
   let bits = 0;
@@ -104,7 +106,14 @@ export function taskObservation(
     order: [],
     mapcount: [],
   };
-  const put = (vpn: number, bits: number, folio: number, index: number, order: number, n: number) => {
+  const put = (
+    vpn: number,
+    bits: number,
+    folio: number,
+    index: number,
+    order: number,
+    n: number,
+  ) => {
     pages.vpn.push(vpn);
     pages.bits.push(bits);
     pages.folio.push(folio);
@@ -112,10 +121,21 @@ export function taskObservation(
     pages.order.push(order);
     pages.mapcount.push(n);
   };
+  let lastHead = -1;
+  let lastBits = 0;
+  let lastNumber = 0;
+  let lastOrder = 0;
   for (let v = m.mm.firstVma[mm]!; v !== 0; v = m.vma.next[v]!) {
     vmas.push(vmaObservation(m, v));
-    walkEntries(m, mm, m.vma.start[v]!, m.vma.end[v]!, (vpn, entry, huge) => {
-      const high = pagemapWords(m, mm, vpn, 1, true)[1]!;
+    const end = m.vma.end[v]!;
+    let blockEnd = -1;
+    let block: Uint32Array = NO_WORDS;
+    walkEntries(m, mm, m.vma.start[v]!, end, (vpn, entry, huge) => {
+      if (vpn >= blockEnd) {
+        blockEnd = Math.min(end, vpn - (vpn % 512) + 512);
+        block = pagemapWords(m, mm, vpn, blockEnd - vpn, true);
+      }
+      const high = block[block.length - 2 * (blockEnd - vpn) + 1]!;
       const map = mapBits(high) | (huge ? PAGE_HUGE : 0);
       if (!pteMapped(entry)) {
         put(vpn, map, 0, 0, 0, 0);
@@ -127,8 +147,13 @@ export function taskObservation(
         return;
       }
       const head = headOf(m, pfn);
-      const bits = pageBits(m, high, pfn, head) | (huge ? PAGE_HUGE : 0);
-      put(vpn, bits, numbers.number(head), pfn - head, folioOrder(m, head), pageMapcount(m, pfn));
+      if (head !== lastHead) {
+        lastHead = head;
+        lastBits = folioBits(m, head);
+        lastNumber = numbers.number(head);
+        lastOrder = folioOrder(m, head);
+      }
+      put(vpn, map | lastBits, lastNumber, pfn - head, lastOrder, pageMapcount(m, pfn));
     });
   }
   const kb = (count: number): number => count * 4;

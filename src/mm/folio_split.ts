@@ -187,6 +187,10 @@ function remap(m: Machine, map: Mapping, mlocked: boolean): void {
  * Source: folio_split(), __split_unmapped_folio(), 6.18.
  */
 export function splitFileFolio(m: Machine, head: Pfn, index: number): boolean {
+  return splitCached(m, head, index - folioIndex(m, head), m.release.splitNonUniform);
+}
+
+function splitCached(m: Machine, head: Pfn, at: number, nonUniform: boolean): boolean {
   const { flags, counts, mapping } = m.page;
   const inode = mapping[head]!;
   const order = folioOrder(m, head);
@@ -204,8 +208,8 @@ export function splitFileFolio(m: Machine, head: Pfn, index: number): boolean {
   counts.fill(0, head, head + n);
   mapping.fill(0, head, head + n);
   m.page.index.fill(0, head, head + n);
-  const at = index - first;
-  for (const piece of pieces(order, at, m.release.splitNonUniform)) {
+  const parts = pieces(order, at, nonUniform);
+  for (const piece of parts) {
     const pfn = head + piece.offset;
     carve(m, pfn, piece.order, whole);
     mapping[pfn] = inode;
@@ -214,8 +218,9 @@ export function splitFileFolio(m: Machine, head: Pfn, index: number): boolean {
     else m.page.index[pfn + 1] = 1 << piece.order;
   }
   countSplit(m, order, true);
-  const end = filePages(m, inode);
-  for (const piece of pieces(order, at, m.release.splitNonUniform)) {
+  // shmem_fallocend(): what fallocate(2) promised beyond the end of the file stays.
+  const end = Math.max(filePages(m, inode), m.inode.fallocEnd[inode]!);
+  for (const piece of parts) {
     if (first + piece.offset < end) continue;
     const dropped = 1 << piece.order;
     cacheRemove(m, head + piece.offset);
@@ -249,9 +254,9 @@ function pieces(
   return list.sort((a, b) => a.offset - b.offset);
 }
 
-/** Splits any large folio to single pages (anonymous) or around its first page (page cache). */
+/** Splits any large folio to single pages (split_folio()). */
 export function splitFolio(m: Machine, head: Pfn): boolean {
   if ((m.page.flags[head]! & PG_ANON) !== 0) return splitAnonFolio(m, head);
-  return splitFileFolio(m, head, folioIndex(m, head));
+  return splitCached(m, head, 0, false);
 }
 

@@ -136,6 +136,8 @@ const INODE = {
   writers: 'i32',
   /** Commit charge held by a shared anonymous object, pages. */
   charged: 'f64',
+  /** Page offset up to which fallocate(2) promised pages of a tmpfs file, beyond i_size too. */
+  fallocEnd: 'f64',
   ino: 'f64',
   mode: 'i32',
   uid: 'i32',
@@ -344,6 +346,25 @@ export interface MachineOptions {
   readonly contents: boolean;
   /** Rows of page tables to reserve; grows when they do not suffice. */
   readonly tables?: number;
+  /**
+   * A machine of equal size that is used no more: its largest columns are cleared and taken over.
+   * Columns for 24 GiB cost some 50 ms to make, and a fraction of a millisecond to clear.
+   */
+  readonly reuse?: Machine;
+}
+
+/** Clears what a machine has used of its frames and page tables; undefined if it does not fit. */
+function reusable(options: MachineOptions): Machine | undefined {
+  const old = options.reuse;
+  if (old === undefined || old.pages !== options.pages) return undefined;
+  if ((old.content.length !== 0) !== options.contents) return undefined;
+  const used = old.wilderness;
+  for (const column of [old.page.flags, old.page.counts, old.page.mapping, old.page.index]) {
+    column.fill(0, 0, used);
+  }
+  old.content.fill(0, 0, used);
+  old.pt.fill(0, 0, old.ptUsed * 512);
+  return old;
 }
 
 /** A machine without tasks: all memory free. */
@@ -351,13 +372,14 @@ export function makeMachine(options: MachineOptions): Machine {
   const { release, pages } = options;
   const rows = pages + 2;
   const tables = options.tables ?? 256;
+  const old = reusable(options);
   return {
     release,
     pages,
     zeroPfn: 1,
-    page: table(PAGE, rows),
-    content: new Int32Array(options.contents ? rows : 0),
-    pt: new Int32Array(tables * 512),
+    page: old?.page ?? table(PAGE, rows),
+    content: old?.content ?? new Int32Array(options.contents ? rows : 0),
+    pt: old?.pt ?? new Int32Array(tables * 512),
     ptUsed: 1,
     ptFree: 0,
     vma: table(VMA, 64),

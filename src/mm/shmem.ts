@@ -18,7 +18,7 @@ import {
   type Vpn,
 } from '../base/index.ts';
 import { cacheGet, cacheInsert, cacheRangeEmpty, filePages } from './filemap.ts';
-import { allocFolio, folioPut } from './folio.ts';
+import { allocFolio, folioPut, headOf } from './folio.ts';
 import { INODE_NORESERVE, INODE_SHARED_ANON } from './fs_types.ts';
 import { thpVmaSuitable, thpVmaSuitableOrders, vmaThpDisabled } from './huge_memory.ts';
 import type { Machine } from './mm_types.ts';
@@ -189,7 +189,7 @@ export function shmemUnacctBlocks(m: Machine, inode: InodeRow, pages: number): v
 function addFolio(m: Machine, inode: InodeRow, index: number, order: Order): Pfn {
   const head = allocFolio(m, order);
   if (head === 0) return -ENOMEM;
-  m.page.flags[head] = m.page.flags[head]! | PG_SWAPBACKED | PG_UPTODATE;
+  m.page.flags[head] = m.page.flags[head]! | PG_SWAPBACKED;
   if (!acctBlocks(m, inode, 1 << order)) {
     folioPut(m, head, 1);
     return -ENOSPC;
@@ -224,6 +224,11 @@ export function shmemGetFolio(
   if (found !== 0) {
     if (v !== 0 && uffdMinor(m, v)) return SHMEM_UFFD_WAIT;
     if (m.why !== null) m.why.note('cache-hit', m.page.flags[found]! & 15, index, 0);
+    const head = headOf(m, found);
+    if ((m.page.flags[head]! & PG_UPTODATE) === 0) {
+      if (sgp === SGP_READ) return 0;
+      m.page.flags[head] = m.page.flags[head]! | PG_UPTODATE;
+    }
     shmemResult.pfn = found;
     return 0;
   }
@@ -240,7 +245,7 @@ export function shmemGetFolio(
     if (head > 0) {
       if (order === PMD_ORDER) m.vmstat[THP_FILE_ALLOC]! += 1;
       countMthp(m, order, MTHP_SHMEM_ALLOC);
-      return taken(m, head, order, index);
+      return taken(m, head, order, index, sgp);
     }
     if (head === -ENOSPC) break;
     if (order === PMD_ORDER) m.vmstat[THP_FILE_FALLBACK]! += 1;
@@ -250,10 +255,15 @@ export function shmemGetFolio(
   }
   error = addFolio(m, inode, index, 0);
   if (error < 0) return error;
-  return taken(m, error, 0, index);
+  return taken(m, error, 0, index, sgp);
 }
 
-function taken(m: Machine, head: Pfn, order: Order, index: number): number {
+/**
+ * A folio of fallocate(2) is not up to date until its first use: fault-around passes it over, and
+ * a failing fallocate knows what it made. write(2) fills its folio before anyone looks.
+ */
+function taken(m: Machine, head: Pfn, order: Order, index: number, sgp: number): number {
+  if (sgp !== SGP_FALLOC) m.page.flags[head] = m.page.flags[head]! | PG_UPTODATE;
   shmemResult.pfn = head + modPow2(index, 1 << order);
   shmemResult.allocated = 1 << order;
   if (m.why !== null) m.why.note('shmem-taken', order, index, 0);

@@ -82,9 +82,11 @@ function truncatePartialFolio(
  * Source: shmem_undo_range(), truncate_inode_pages_range(), 6.18.
  */
 export function truncatePageRange(m: Machine, inode: InodeRow, start: Bytes, last: Bytes): void {
-  if (m.inode.nrPages[inode] === 0) return;
   let first = Math.ceil(start / 4096);
   let end = last === Number.POSITIVE_INFINITY ? last : Math.floor((last + 1) / 4096);
+  const { fallocEnd } = m.inode;
+  if (fallocEnd[inode]! > first && fallocEnd[inode]! <= end) fallocEnd[inode] = first;
+  if (m.inode.nrPages[inode] === 0) return;
   for (let at = cacheNext(m, inode, first, end); at >= 0; at = cacheNext(m, inode, at, end)) {
     const head = headOf(m, cacheGet(m, inode, at));
     const index = folioIndex(m, head);
@@ -120,6 +122,15 @@ export function truncatePageRange(m: Machine, inode: InodeRow, start: Bytes, las
     if (folioOrder(m, rest) === 0) dropFolio(m, inode, rest);
     else truncatePartialFolio(m, inode, rest, start, last);
     at = next;
+  }
+}
+
+/** Takes back what a failing fallocate(2) has made in pages [first, end): shmem_undo_range(). */
+export function undoFallocate(m: Machine, inode: InodeRow, first: number, end: number): void {
+  for (let at = cacheNext(m, inode, first, end); at >= 0; at = cacheNext(m, inode, at, end)) {
+    const head = headOf(m, cacheGet(m, inode, at));
+    at = folioIndex(m, head) + folioPages(m, head);
+    if ((m.page.flags[head]! & PG_UPTODATE) === 0) dropFolio(m, inode, head);
   }
 }
 

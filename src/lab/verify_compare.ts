@@ -1,0 +1,215 @@
+/** One step of two kernels, value by value; the first that differs is kept. */
+import { errnoName, word } from '../base/index.ts';
+import type { Step } from '../scenario/index.ts';
+import {
+  PAGE_SOFT_DIRTY,
+  PAGE_SWAPCACHE,
+  type PagesObservation,
+  type StepOutcome,
+  type TaskObservation,
+  type VmaObservation,
+} from '../scenario/transcript.ts';
+import type { ModelOutcome } from './model_kernel.ts';
+
+export interface Masked {
+  readonly what: string;
+  readonly why: string;
+}
+
+/** Observables that are not compared. */
+export const MASKED: readonly Masked[] = [
+  { what: 'frame numbers', why: 'free lists of the whole machine; folios are numbered instead' },
+  {
+    what: 'kpageflags LRU, ACTIVE, REFERENCED, IDLE',
+    why: 'batches of each CPU and DAMON, a monitor that is always on, move them',
+  },
+  { what: 'kpageflags SWAPCACHE', why: 'swap space is not modelled' },
+  { what: 'soft-dirty', why: 'a matter of configuration (CONFIG_MEM_SOFT_DIRTY)' },
+  { what: 'smaps Referenced', why: 'DAMON clears young bits at its own times' },
+  { what: 'smaps LazyFree', why: 'a batch of each CPU holds folios that MADV_FREE gave up' },
+  { what: 'getppid of the first task', why: 'its parent is the executor' },
+  { what: 'statistics', why: 'they count for the whole machine' },
+];
+
+const MASKED_BITS = PAGE_SWAPCACHE | PAGE_SOFT_DIRTY;
+const MASKED_SMAPS = new Set(['Referenced', 'LazyFree']);
+
+export interface Divergence {
+  /** Index of the step, and its line. */
+  readonly step: number;
+  readonly line: number;
+  readonly text: string;
+  readonly task: string;
+  /** Hex address, '' where none is meant. */
+  readonly address: string;
+  readonly observable: string;
+  readonly model: string;
+  readonly kernel: string;
+}
+
+export class Comparison {
+  compared = 0;
+  found: Divergence | undefined;
+  readonly #step: Step;
+  readonly #index: number;
+
+  constructor(step: Step, index: number) {
+    this.#step = step;
+    this.#index = index;
+  }
+
+  /** True when both are equal; else the divergence is kept if it is the first. */
+  same(
+    task: string,
+    vpn: number,
+    observable: string,
+    model: string | number | boolean | undefined,
+    kernel: string | number | boolean | undefined,
+  ): boolean {
+    if (model === kernel) {
+      this.compared++;
+      return true;
+    }
+    this.differs(task, vpn, observable, String(model), String(kernel));
+    return false;
+  }
+
+  differs(task: string, vpn: number, observable: string, model: string, kernel: string): void {
+    this.found ??= {
+      step: this.#index,
+      line: this.#step.at.line,
+      text: this.#step.text,
+      task,
+      address: vpn < 0 ? '' : word.toHex(word.fromPage(vpn)),
+      observable,
+      model,
+      kernel,
+    };
+  }
+}
+
+function signalText(outcome: StepOutcome): string {
+  const { signal } = outcome;
+  if (signal === undefined) return 'none';
+  return `${signal.name}/${signal.code} at ${word.toHex(signal.address)}`;
+}
+
+function resultText(outcome: ModelOutcome | StepOutcome): string {
+  if (outcome.errno !== undefined) return `-1 ${errnoName(outcome.errno)}`;
+  return outcome.value === undefined ? 'nothing' : word.toHex(outcome.value);
+}
+
+function faulted(outcome: StepOutcome): string {
+  return (outcome.faultedVpns ?? []).map((vpn) => word.toHex(word.fromPage(vpn))).join(' ');
+}
+
+/** What came back of a step. `isFirst`: its task is the program's first. */
+export function compareOutcome(
+  c: Comparison,
+  step: Step,
+  model: ModelOutcome,
+  kernel: StepOutcome,
+  isFirst: boolean,
+): void {
+  const { op, task } = step;
+  switch (op.kind) {
+    case 'call':
+      if (op.name.startsWith('exit')) return;
+      if (op.name === 'getppid' && isFirst) break;
+      c.same(task, -1, 'result', resultText(model), resultText(kernel));
+      break;
+    case 'echo':
+      c.same(task, -1, 'errno', model.errno ?? 0, kernel.errno ?? 0);
+      return;
+    case 'access':
+      c.same(task, -1, 'signal', signalText(model), signalText(kernel));
+      if (op.access === 'read' && model.signal === undefined) {
+        c.same(task, -1, 'value read', resultText(model), resultText(kernel));
+      }
+      c.same(task, -1, 'pages that faulted', faulted(model), faulted(kernel));
+      break;
+    default:
+      return;
+  }
+  c.same(task, -1, 'minflt', model.minflt, kernel.minflt);
+  c.same(task, -1, 'majflt', model.majflt, kernel.majflt);
+}
+
+const BIT_NAMES = [
+  ...['present', 'swap', 'file', 'exclusive', 'uffd-wp', 'guard', 'zero', 'huge', 'anon'],
+  ...['uptodate', 'dirty', 'swapbacked', 'mlocked', 'thp', 'anon-exclusive', 'unevictable'],
+];
+
+function bitNames(bits: number): string {
+  return BIT_NAMES.filter((_, i) => (bits & (1 << i)) !== 0).join(' ') || 'none';
+}
+
+function comparePages(c: Comparison, task: string, m: PagesObservation, k: PagesObservation): void {
+  const n = Math.max(m.vpn.length, k.vpn.length);
+  for (let i = 0; i < n; i++) {
+    const mine = m.vpn[i] ?? Number.POSITIVE_INFINITY;
+    const other = k.vpn[i] ?? Number.POSITIVE_INFINITY;
+    if (mine !== other) {
+      const vpn = Math.min(mine, other);
+      c.same(task, vpn, 'page mapped', mine === vpn, other === vpn);
+      return;
+    }
+    const mineBits = m.bits[i]! & ~MASKED_BITS;
+    const otherBits = k.bits[i]! & ~MASKED_BITS;
+    if (mineBits !== otherBits) {
+      c.differs(task, mine, 'page bits', bitNames(mineBits), bitNames(otherBits));
+      return;
+    }
+    if (
+      !c.same(task, mine, 'folio', m.folio[i], k.folio[i]) ||
+      !c.same(task, mine, 'index in folio', m.index[i], k.index[i]) ||
+      !c.same(task, mine, 'order', m.order[i], k.order[i]) ||
+      !c.same(task, mine, 'mapcount', m.mapcount[i], k.mapcount[i])
+    ) {
+      return;
+    }
+    c.compared += 2;
+  }
+}
+
+function vmaText(vma: VmaObservation | undefined): string {
+  if (vma === undefined) return 'none';
+  const at = `${word.toHex(word.fromPage(vma.startVpn))}-${word.toHex(word.fromPage(vma.endVpn))}`;
+  return `${at} ${vma.perms} ${vma.pgoff} ${vma.name}`.trim();
+}
+
+function compareSmaps(c: Comparison, task: string, m: VmaObservation, k: VmaObservation): void {
+  const flags = (vma: VmaObservation): string => (vma.vmFlags ?? []).join(' ');
+  c.same(task, m.startVpn, 'VmFlags', flags(m), flags(k));
+  const keys = new Set([...Object.keys(m.smaps ?? {}), ...Object.keys(k.smaps ?? {})]);
+  for (const key of keys) {
+    if (MASKED_SMAPS.has(key)) continue;
+    c.same(task, m.startVpn, `smaps ${key}`, m.smaps?.[key], k.smaps?.[key]);
+  }
+}
+
+export function compareTask(
+  c: Comparison,
+  m: TaskObservation,
+  k: TaskObservation,
+  full: boolean,
+): void {
+  const n = Math.max(m.vmas.length, k.vmas.length);
+  for (let i = 0; i < n; i++) {
+    const mine = m.vmas[i];
+    const other = k.vmas[i];
+    const vpn = Math.min(mine?.startVpn ?? Infinity, other?.startVpn ?? Infinity);
+    if (!c.same(m.task, vpn, 'mapping', vmaText(mine), vmaText(other))) return;
+  }
+  comparePages(c, m.task, m.pages, k.pages);
+  if (!full || c.found !== undefined) return;
+  m.vmas.forEach((vma, i) => {
+    compareSmaps(c, m.task, vma, k.vmas[i]!);
+  });
+  for (const kind of ['anon', 'file', 'shmem', 'swap'] as const) {
+    c.same(m.task, -1, `Rss ${kind} kB`, m.rss[kind], k.rss[kind]);
+  }
+  c.same(m.task, -1, 'VmPTE kB', m.vmPte, k.vmPte);
+  c.same(m.task, -1, 'VmSize kB', m.vmSize, k.vmSize);
+  c.same(m.task, -1, 'VmLck kB', m.vmLck, k.vmLck);
+}
