@@ -119,6 +119,9 @@ export function makeInode(k: KernelState, t: TaskRow, path: string, kind: number
   return inode;
 }
 
+/** Size of a file of unknown size: no access lies behind its end. */
+const UNKNOWN_SIZE = 2 ** 40;
+
 /** The inode of a path as an strace log or a caller knows it; made if it is not there. */
 export function ensureInode(
   k: KernelState,
@@ -131,7 +134,7 @@ export function ensureInode(
   if (known !== undefined && k.m.inode.kind[known] === kind) return known;
   const inode = makeInode(k, t, path, kind);
   if (size === undefined) k.m.inode.flags[inode] = k.m.inode.flags[inode]! | INODE_SIZE_UNKNOWN;
-  else k.m.inode.size[inode] = size;
+  k.m.inode.size[inode] = size ?? UNKNOWN_SIZE;
   return inode;
 }
 

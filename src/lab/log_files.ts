@@ -64,6 +64,8 @@ export class LogFiles {
     const fd = this.#fdOf(call);
     if (fd < 0 || rawFile(this.#kernel.state, task, fd) !== 0) return '';
     if (call.expected.kind === 'errno' && call.expected.errno === EBADF) return '';
+    // The offset is looked at before the descriptor.
+    if (word.offsetOf(asInt(call.values[5])) !== 0) return '';
     this.#install(task, fd, 0);
     return 'who opened the descriptor is not in the log';
   }
@@ -77,6 +79,16 @@ export class LogFiles {
     const index = this.#guessed.get(m.names[m.file.name[file]!]!);
     if (index === undefined || index + 1 >= GUESSES.length) return false;
     this.#install(task, fd, index + 1);
+    return true;
+  }
+
+  /** The log shows that the descriptor of a guess is not open. */
+  close(task: TaskRow, call: LogCall): boolean {
+    const { m, state } = this.#kernel;
+    const fd = this.#fdOf(call);
+    const file = fd < 0 ? 0 : rawFile(state, task, fd);
+    if (file === 0 || !this.#guessed.has(m.names[m.file.name[file]!]!)) return false;
+    this.#kernel.assumeClose(task, fd);
     return true;
   }
 

@@ -7,7 +7,7 @@
  * itself, and from then on it predicts.
  */
 import { maybeLegacyBase } from '../arch/index.ts';
-import { type TaskRow, word } from '../base/index.ts';
+import { PMD_PAGES, type TaskRow, type U64, word } from '../base/index.ts';
 import { fileOf } from '../kernel/fd_table.ts';
 import { type CallResult, type Kernel, unknownMapping, type Value } from '../kernel/index.ts';
 import { FS_HUGETLB } from '../mm/fs_types.ts';
@@ -15,9 +15,17 @@ import { HUGEPAGES_UNKNOWN } from '../mm/hugetlb.ts';
 import type { Machine } from '../mm/mm_types.ts';
 import { mayMoveAmongOthers } from '../mm/mremap.ts';
 import { MAP_32BIT_BEGIN, MAP_32BIT_DRAW } from '../mm/settings.ts';
-import { VM_READ, VM_WRITE } from '../mm/vm_flags.ts';
-import { findVma, findVmaIntersection } from '../mm/vma_tree.ts';
+import {
+  VM_DONTEXPAND,
+  VM_MAYWRITE,
+  VM_PFNMAP,
+  VM_READ,
+  VM_SHARED,
+  VM_WRITE,
+} from '../mm/vm_flags.ts';
+import { findVma, findVmaIntersection, vmaLookup } from '../mm/vma_tree.ts';
 import { LogFiles } from './log_files.ts';
+import { Identities } from './log_identity.ts';
 import { AddressSettings } from './log_settings.ts';
 import { isUnknownLand, type LearnedSpaces } from './log_state.ts';
 import {
@@ -28,6 +36,7 @@ import {
   MAP_FIXED,
   MAP_FIXED_NOREPLACE,
   MAP_HUGETLB,
+  MREMAP_DONTUNMAP,
   MREMAP_FIXED,
   MREMAP_MAYMOVE,
   pagesOf,
@@ -54,10 +63,14 @@ const RANGE_CALLS: ReadonlySet<string> = new Set([
 ]);
 
 const EPERM = 1;
+const EBADF = 9;
+const EACCES = 13;
 const EFAULT = 14;
 const EEXIST = 17;
 const EINVAL = 22;
 const PROT_EXEC = 4;
+
+const WHO = 'who the caller is is not in the log';
 
 export interface Assumed {
   readonly result: CallResult;
@@ -71,6 +84,8 @@ export class LogFixer {
   readonly #learned: LearnedSpaces;
   readonly #files: LogFiles;
   readonly #settings: AddressSettings;
+  readonly #identities: Identities;
+  readonly #trial: Trial;
 
   constructor(kernel: Kernel, learned: LearnedSpaces, trial: Trial) {
     this.#kernel = kernel;
@@ -78,6 +93,8 @@ export class LogFixer {
     this.#learned = learned;
     this.#files = new LogFiles(kernel);
     this.#settings = new AddressSettings(kernel, trial);
+    this.#identities = new Identities(kernel);
+    this.#trial = trial;
   }
 
   /** First page and pages of the mapping that this call lets the kernel place, if it does. */
@@ -101,14 +118,76 @@ export class LogFixer {
 
   /** Before the call: learns what its recorded result shows to have been so. '' = nothing new. */
   learnBefore(task: TaskRow, call: LogCall): string {
-    this.#drawLow(call);
+    this.#drawLow(task, call);
     const note = this.#files.learnBefore(task, call);
-    if (call.expected.kind === 'errno') {
-      const armed = this.#armInvisibly(task, call);
-      return armed === '' ? note : armed;
+    const more =
+      call.expected.kind === 'errno'
+        ? this.#armInvisibly(task, call) || this.#mayNotMapLow(task, call)
+        : this.#learnLayout(task, call) || this.#blockGrowth(task, call);
+    return more === '' ? note : more;
+  }
+
+  /**
+   * The call as it was made. strace does not print the address of a mremap with
+   * MREMAP_DONTUNMAP alone, which the kernel takes for a hint and checks: it is filled in where the
+   * result shows that it was not 0. Undefined where nothing is hidden.
+   */
+  hiddenHint(task: TaskRow, call: LogCall): LogCall | undefined {
+    const { name, values, expected } = call;
+    if (name !== 'mremap' || values.length > 4) return undefined;
+    if ((asInt(values[3]).lo & 7) !== (MREMAP_DONTUNMAP | MREMAP_MAYMOVE)) return undefined;
+    if (word.offsetOf(asInt(values[0])) !== 0) return undefined;
+    const wrongSize = !word.equal(asInt(values[1]), asInt(values[2]));
+    const filled = (hint: U64): LogCall => ({ ...call, values: [...values.slice(0, 4), hint] });
+    if (expected.kind === 'value') {
+      if (this.#trial.fits(task, call) !== false) return undefined;
+      const hinted = filled(expected.value);
+      return this.#trial.fits(task, hinted) === true ? hinted : undefined;
     }
-    const layout = this.#learnLayout(task, call);
-    return layout === '' ? note : layout;
+    if (expected.kind !== 'errno' || expected.errno !== EINVAL || wrongSize) return undefined;
+    const { start, end } = sourceOf(call);
+    const v = findVmaIntersection(this.#m, this.#m.task.mm[task]!, start, end);
+    const rigid = v !== 0 && (this.#m.vma.flags[v]! & (VM_DONTEXPAND | VM_PFNMAP)) !== 0;
+    return rigid || end === start ? undefined : filled(word.u64(0, 1));
+  }
+
+  /**
+   * EFAULT from mremap where the model sees one private mapping: which mappings merged depends on
+   * which were touched, and a log does not show touches.
+   */
+  wasTouched(task: TaskRow, call: LogCall): boolean {
+    const { name, values, expected } = call;
+    if (name !== 'mremap' || expected.kind !== 'errno' || expected.errno !== EFAULT) return false;
+    const { start, end } = sourceOf(call);
+    const pages = Math.min(end - start, pagesOf(asInt(values[2])));
+    const m = this.#m;
+    const v = vmaLookup(m, m.task.mm[task]!, start);
+    if (v === 0 || pages < 2 || start + pages > m.vma.end[v]!) return false;
+    const flags = m.vma.flags[v]!;
+    return (flags & VM_SHARED) === 0 && (flags & VM_MAYWRITE) !== 0;
+  }
+
+  /** A fixed address below mmap_min_addr was refused: the task has no CAP_SYS_RAWIO. */
+  #mayNotMapLow(task: TaskRow, call: LogCall): string {
+    const { name, values, expected } = call;
+    if (expected.kind !== 'errno' || expected.errno !== EPERM) return '';
+    const fixed = asInt(values[3]).lo & (name === 'mmap' ? MAP_FIXED : MREMAP_FIXED);
+    const target = name === 'mmap' ? values[0] : name === 'mremap' ? values[4] : undefined;
+    if (target === undefined || fixed === 0) return '';
+    if (word.pageOf(asInt(target)) * 4096 >= this.#m.settings.mmapMinAddr) return '';
+    return this.#identities.unprivileged(task) ? WHO : '';
+  }
+
+  /** mremap moved although nothing that the log showed is in the way: the image is. */
+  #blockGrowth(task: TaskRow, call: LogCall): string {
+    const { name, values, expected } = call;
+    if (name !== 'mremap' || expected.kind !== 'value') return '';
+    const source = sourceOf(call);
+    const at = word.pageOf(expected.value);
+    if (at === source.start || this.#trial.place(task, call) !== source.start) return '';
+    const grown = { start: source.end, end: source.start + pagesOf(asInt(values[2])) };
+    if (grown.end <= grown.start) return '';
+    return this.#fillHoles(task, grown) ? 'memory of an image that the log does not show' : '';
   }
 
   #learnLayout(task: TaskRow, call: LogCall): string {
@@ -137,18 +216,21 @@ export class LogFixer {
   }
 
   /**
-   * MAP_32BIT searches upwards from a page that each call draws anew: the drawn page is that of the
-   * recorded address, or, where that lies above all that can be drawn, the last of them. The
-   * recorded address is right when the search from there comes to it.
+   * MAP_32BIT searches upwards from a page that each call draws anew. The recorded address is right
+   * when the search from one of them comes to it: that is the page itself or, where an address
+   * above was aligned up, one of the 2 MiB below; at most the last that can be drawn.
    */
-  #drawLow(call: LogCall): void {
+  #drawLow(task: TaskRow, call: LogCall): void {
     if (call.name !== 'mmap' || (asInt(call.values[3]).lo & MAP_32BIT) === 0) return;
     const { settings } = this.#m;
     settings.map32Begin = MAP_32BIT_BEGIN;
     if (call.expected.kind !== 'value') return;
     const at = word.pageOf(call.expected.value);
     const last = MAP_32BIT_BEGIN + MAP_32BIT_DRAW - 1;
-    settings.map32Begin = Math.max(MAP_32BIT_BEGIN, Math.min(at, last));
+    for (const below of [0, 1, PMD_PAGES - 1]) {
+      settings.map32Begin = Math.max(MAP_32BIT_BEGIN, Math.min(at - below, last));
+      if (this.#trial.place(task, call) === at) return;
+    }
   }
 
   /**
@@ -195,6 +277,8 @@ export class LogFixer {
   assume(task: TaskRow, call: LogCall, result: CallResult): Assumed | undefined {
     const guessed = this.#otherDescriptor(task, call, result);
     if (guessed !== undefined) return guessed;
+    const somebody = this.#otherIdentity(task, call, result);
+    if (somebody !== undefined) return somebody;
     const note = this.#findReason(task, call, result);
     if (note === '') return undefined;
     const again = this.again(task, call);
@@ -229,6 +313,9 @@ export class LogFixer {
   /** Why a call that the model lets succeed was refused. */
   #refusedReason(task: TaskRow, call: LogCall, errno: number): string {
     const { name, values } = call;
+    if (name === 'mmap' && errno === EBADF) {
+      return this.#files.close(task, call) ? 'who opened the descriptor is not in the log' : '';
+    }
     if (name === 'mmap' && errno === EEXIST) {
       const noReplace = (asInt(values[3]).lo & MAP_FIXED_NOREPLACE) !== 0;
       const filled = noReplace && this.#fillHoles(task, sourceOf(call));
@@ -243,6 +330,32 @@ export class LogFixer {
       return this.#settings.mountedNoexec(task, call);
     }
     return '';
+  }
+
+  /** The caller is somebody else than it was taken for. */
+  #otherIdentity(task: TaskRow, call: LogCall, result: CallResult): Assumed | undefined {
+    const { expected } = call;
+    const right = (errno: number): boolean => errno === EPERM || errno === EACCES;
+    const refused = expected.kind === 'errno' && right(expected.errno) && 'value' in result;
+    const allowed = expected.kind === 'value' && 'errno' in result && right(result.errno);
+    if (!refused && !allowed) return undefined;
+    this.#undo(task, result, call);
+    let again: CallResult = { none: true };
+    const found = this.#identities.find(task, refused, () => {
+      again = this.again(task, call);
+      if (same(again, expected)) return true;
+      this.#undo(task, again, call);
+      return false;
+    });
+    return found ? { result: again, verdict: 'assumed', note: WHO } : undefined;
+  }
+
+  /** Takes back what a call that should have failed has made. */
+  #undo(task: TaskRow, result: CallResult, call: LogCall): void {
+    if (!('value' in result)) return;
+    if (call.name === 'mmap') this.#unmap(task, result, call);
+    if (call.name === 'shmat') this.#kernel.syscall(task, 'shmdt', [result.value]);
+    if (call.name === 'userfaultfd') this.#kernel.assumeClose(task, word.toInt32(result.value));
   }
 
   /** The descriptor was opened out of sight: tries what else it may be. */
@@ -270,6 +383,11 @@ export class LogFixer {
     }
     const file = fileOf(this.#kernel.state, task, word.toInt32(asInt(call.values[4])));
     return file !== 0 && this.#m.inode.kind[this.#m.file.inode[file]!] === FS_HUGETLB;
+  }
+
+  /** Pages of the pool decide about the call, too. */
+  takesHugePages(task: TaskRow, call: LogCall): boolean {
+    return call.name === 'mmap' && this.#takesHugePages(task, call);
   }
 
   /** The pool of huge pages is exhausted, or not: which, no log of one program tells. */

@@ -145,8 +145,9 @@ export class LogLimits {
     };
     for (const name of RLIMITS) {
       const bound = bounds[name];
-      // A limit of nothing at all is another refusal (EPERM) than one that is exceeded.
-      const low = name === 'memlock' && errno !== EPERM ? Math.max(1, bound.low) : bound.low;
+      // A limit of nothing at all is something else: mlock gives EPERM, RLIMIT_DATA is let through.
+      const nothing = name === 'memlock' && errno === EPERM;
+      const low = nothing ? bound.low : Math.max(1, bound.low);
       const pages = this.#tried.includes(name) ? low : bound.high - 1;
       m.sig[`${name}Cur`][sig] = pages * PAGE;
     }

@@ -35,6 +35,9 @@ export class LearnedSpaces {
   }
 }
 
+/** A stack ends up to 16 GiB below the end of the address space (stack randomisation). */
+const STACK_LAND = 0x7ffffffff - 0x480000;
+
 /**
  * True when pages [start, end) may belong to the image, its loader, the vdso or the stack, which a
  * log does not show: below the heap, above the place where mmap's search begins, or anywhere while
@@ -51,6 +54,6 @@ export function isUnknownLand(
   const base = m.mm.mmapBase[mm]!;
   const legacy = m.mm.legacyLayout[mm] !== 0;
   if (!legacy && end > base) return true;
-  if (legacy && start < base) return true;
+  if (legacy && (start < base || end > STACK_LAND)) return true;
   return !learned.brk || start < Math.floor(m.mm.brkStart[mm]! / 4096);
 }
