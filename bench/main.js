@@ -1,0 +1,246 @@
+/**
+ * npm run bench -- [--json] [--tiny] [--full] [ROW...]
+ *
+ * What an event costs in the model, beside this machine's own kernel where it can do the same: the
+ * same touches and the same operations, in C, in the same run. Numbers are medians; nothing fails
+ * when a goal is missed, because a busy machine misses any. `--tiny` only proves that all rows run.
+ */
+import { execFileSync, spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { release, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+import { longLog } from './log.js';
+
+const here = fileURLToPath(new URL('.', import.meta.url));
+const root = fileURLToPath(new URL('..', import.meta.url));
+const args = process.argv.slice(2);
+const flag = (name) => args.includes(`--${name}`);
+const wanted = args.filter((arg) => !arg.startsWith('--'));
+const tiny = flag('tiny');
+const work = mkdtempSync(join(tmpdir(), 'faultline-bench-'));
+process.on('exit', () => rmSync(work, { recursive: true, force: true }));
+
+/** The rows, bundled as the program is; the C twin, where a compiler is. */
+async function prepare() {
+  await build({
+    entryPoints: [join(here, 'rows.js')],
+    outfile: join(work, 'rows.mjs'),
+    bundle: true,
+    minifySyntax: true,
+    format: 'esm',
+    platform: 'node',
+    target: 'node20.19',
+    logLevel: 'warning',
+  });
+  const cc = spawnSync('cc', ['-O2', '-o', join(work, 'twin'), join(here, 'twin.c')]);
+  return cc.status === 0;
+}
+
+function model(row, size, nodeArgs = []) {
+  const command = [...nodeArgs, join(work, 'rows.mjs'), row, JSON.stringify(size)];
+  return JSON.parse(execFileSync(process.execPath, command, { encoding: 'utf8' }));
+}
+
+function kernel(...command) {
+  const run = spawnSync(join(work, 'twin'), command.map(String), { encoding: 'utf8' });
+  return run.status === 0 ? JSON.parse(run.stdout) : null;
+}
+
+const PAGES = tiny ? 2048 : 100_000;
+const ROUNDS = tiny ? 1 : 9;
+const SIZE = { pages: PAGES, rounds: ROUNDS };
+const HUGE = { pages: tiny ? 2048 : 1 << 18, rounds: ROUNDS };
+
+/** A row in nanoseconds: goal, and the kernel's own number with the factor to reach, if any. */
+function faultRow(name, what, goal, twin, factor) {
+  return {
+    name,
+    run: (hasTwin) => {
+      const size = name.endsWith('2m') || name.endsWith('64k') ? HUGE : SIZE;
+      const got = model(name, size);
+      const real = twin === undefined || !hasTwin ? null : kernel(twin, PAGES, Math.min(ROUNDS, 9));
+      return {
+        what,
+        unit: 'ns',
+        value: got.ns,
+        least: got.least,
+        goal,
+        kernel: real?.ns,
+        factor,
+        checksum: got.checksum,
+      };
+    },
+  };
+}
+
+function randomOps(hasTwin) {
+  const count = tiny ? 2000 : 200_000;
+  const file = join(work, 'ops');
+  const got = model('random-ops', { count, rounds: ROUNDS, file });
+  const real = hasTwin ? kernel('ops', file, '0x7e0000000000', Math.min(ROUNDS, 5)) : null;
+  const agree = real === null ? undefined : real.hash === got.checksum;
+  return {
+    what: 'random memory operation, one process',
+    unit: 'ns',
+    value: got.ns,
+    least: got.least,
+    kernel: real?.ns,
+    factor: 10,
+    checksum: got.checksum,
+    note:
+      agree === undefined
+        ? ''
+        : agree
+          ? 'results equal the kernel'
+          : 'RESULTS DIFFER FROM THE KERNEL',
+    agree,
+  };
+}
+
+/** Warm cost of an anonymous fault from 10^5 pages on; the growth is the row's value. */
+function growth() {
+  const sizes = tiny ? [1024, 4096] : [1e5, 1e6, 1e7, ...(flag('full') ? [1e8] : [])];
+  const costs = sizes.map((pages) => model('anon-4k', { pages, rounds: pages > 1e6 ? 1 : 3 }));
+  const ns = costs.map((cost) => cost.ns);
+  const points = sizes.map((pages, i) => `${pages.toExponential(0)}: ${ns[i].toFixed(0)} ns`);
+  return {
+    what: 'growth of an anonymous fault with pages',
+    unit: 'x',
+    value: ns[ns.length - 1] / ns[0],
+    goal: 1.5,
+    note: points.join(', '),
+    checksum: costs.at(-1).checksum,
+  };
+}
+
+function memory(name, what) {
+  const got = model(name, { pages: tiny ? 65536 : 4_000_000 }, ['--expose-gc']);
+  return { what, unit: 'B', value: got.bytes, goal: 24, checksum: got.checksum };
+}
+
+const program = join(root, 'bin', 'faultline.js');
+
+function timed(command) {
+  const start = performance.now();
+  const run = spawnSync(process.execPath, [program, ...command], {
+    encoding: 'utf8',
+    maxBuffer: 1 << 28,
+  });
+  return { ms: performance.now() - start, out: run.stdout };
+}
+
+function median(values) {
+  return [...values].sort((a, b) => a - b)[values.length >> 1];
+}
+
+function startUp() {
+  const file = join(root, 'scenarios', 'thread-fork-mremap.fl');
+  if (!existsSync(program) || !existsSync(file)) return null;
+  const times = [];
+  for (let i = 0; i < (tiny ? 1 : 9); i++) times.push(timed(['run', '--quiet', file]).ms);
+  return { what: 'faultline run of a small scenario', unit: 'ms', value: median(times), goal: 150 };
+}
+
+function straceSteps() {
+  if (!existsSync(program)) return null;
+  const steps = tiny ? 200 : 40_000;
+  const long = join(work, 'long.log');
+  const short = join(work, 'short.log');
+  writeFileSync(long, longLog(steps));
+  writeFileSync(short, longLog(10));
+  const idle = median([1, 2, 3].map(() => timed(['run', '--json', short]).ms));
+  const run = timed(['run', '--json', long]);
+  const { summary } = JSON.parse(run.out);
+  return {
+    what: 'steps of an strace log, run --json',
+    unit: 'steps/s',
+    value: (summary.steps / Math.max(run.ms - idle, 1)) * 1000,
+    atLeast: 20_000,
+    note: `${summary.steps} steps, ${summary.mismatched} mismatched`,
+    checksum: summary.matched,
+  };
+}
+
+const ROWS = [
+  faultRow('anon-4k', 'anonymous 4K fault, first touch', 60, 'anon', 40),
+  faultRow('shmem-4k', 'shmem 4K fault, first touch', 100, 'shmem'),
+  faultRow('anon-64k', 'anonymous 64K folio fault', 300),
+  faultRow('shmem-64k', 'shmem 64K folio fault', 300),
+  faultRow('anon-2m', 'anonymous PMD fault', 150),
+  faultRow('shmem-2m', 'shmem PMD fault', 150),
+  faultRow('mapped-seq', 'access to a mapped page, in order', 12),
+  faultRow('mapped-random', 'access to a mapped page, at random', 12),
+  faultRow('read-around', 'shmem read fault, 16 pages by fault-around', undefined, 'read'),
+  { name: 'random-ops', run: randomOps },
+  { name: 'growth', run: growth },
+  { name: 'memory-anon', run: () => memory('memory-anon', 'host memory, anonymous page') },
+  { name: 'memory-shmem', run: () => memory('memory-shmem', 'host memory, shmem page') },
+  { name: 'strace-steps', run: straceSteps },
+  { name: 'start-up', run: startUp },
+];
+
+/** True, false, or undefined where a row has no goal. */
+function reached(row) {
+  const checks = [];
+  if (row.goal !== undefined) checks.push(Number(row.value.toFixed(1)) <= row.goal);
+  if (row.atLeast !== undefined) checks.push(row.value >= row.atLeast);
+  if (row.factor !== undefined && row.kernel != null) {
+    checks.push(row.kernel / row.value >= row.factor);
+  }
+  if (row.agree !== undefined) checks.push(row.agree);
+  return checks.length === 0 ? undefined : checks.every(Boolean);
+}
+
+function number(value) {
+  return value >= 1000 ? Math.round(value).toLocaleString('en-US') : value.toFixed(1);
+}
+
+function goalText(row) {
+  const parts = [];
+  if (row.goal !== undefined) parts.push(`<= ${row.goal}`);
+  if (row.atLeast !== undefined) parts.push(`>= ${row.atLeast.toLocaleString('en-US')}`);
+  if (row.factor !== undefined) parts.push(`>= ${row.factor}x kernel`);
+  return parts.join(', ');
+}
+
+function line(row) {
+  const real =
+    row.kernel == null ? '' : `${number(row.kernel)} ns = ${number(row.kernel / row.value)}x`;
+  const verdict = { true: 'ok', false: 'MISSED', undefined: '' }[String(reached(row))];
+  const value = `${number(row.value)} ${row.unit}`;
+  return [
+    row.what.padEnd(44),
+    value.padStart(16),
+    `  ${goalText(row).padEnd(22)}`,
+    verdict.padEnd(7),
+    real.padEnd(18),
+    row.note ?? '',
+  ]
+    .join(' ')
+    .trimEnd();
+}
+
+const hasTwin = await prepare();
+const rows = [];
+if (!flag('json')) {
+  console.log(
+    `node ${process.version}, Linux ${release()}${hasTwin ? '' : ', no C compiler: no kernel beside'}`,
+  );
+}
+for (const { name, run } of ROWS) {
+  if (wanted.length !== 0 && !wanted.includes(name)) continue;
+  const row = run(hasTwin);
+  if (row === null) continue;
+  rows.push({ name, ...row, ok: reached(row) });
+  if (!flag('json')) console.log(line(row));
+}
+const checksum = rows.reduce((sum, row) => (Math.imul(sum, 31) + (row.checksum ?? 0)) | 0, 0) >>> 0;
+if (flag('json')) {
+  console.log(
+    JSON.stringify({ node: process.version, kernel: release(), rows, checksum }, null, 2),
+  );
+} else {
+  console.log(`checksum ${checksum.toString(16)}`);
+}

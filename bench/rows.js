@@ -1,0 +1,149 @@
+/**
+ * The rows that run in the model. Each is run in a process of its own (`node rows.js NAME SIZE`),
+ * so that no row runs on code that another has shaped, and prints one JSON object.
+ *
+ * Goals: the cost of an event in the model, all books kept. Non-goals: the cost of reading files,
+ * of printing, of the laws.
+ */
+import { writeFileSync } from 'node:fs';
+import { ACCESS_READ, ACCESS_WRITE, access, Random } from './machine.js';
+import { makeOps, opsWorld, runOps } from './ops.js';
+import { makeWorld, map, touch, unmap } from './world.js';
+
+const AT = 0x7f0000000;
+const ORDER_64K = 1 << 4;
+const ORDER_2M = 1 << 9;
+
+function median(values) {
+  return [...values].sort((a, b) => a - b)[values.length >> 1];
+}
+
+/** Nanoseconds of an event: the median round, and the smallest, which a busy machine disturbs least. */
+function result(times, checksum) {
+  return { ns: median(times), least: Math.min(...times), checksum };
+}
+
+/** Maps `pages`, touches every `step`-th, unmaps; times the touches. */
+function faults({ pages, rounds }, { shared = false, step = 1, set = () => {} }) {
+  const world = makeWorld(pages + 4096);
+  set(world.m.settings);
+  const n = pages - (pages % step);
+  const times = [];
+  for (let round = -1; round < rounds; round++) {
+    map(world, AT, n, shared);
+    const start = performance.now();
+    const failed = touch(world, AT, n, step, ACCESS_WRITE);
+    const ns = ((performance.now() - start) * 1e6) / (n / step);
+    if (failed !== 0) throw new Error('a touch failed');
+    if (round >= 0) times.push(ns);
+    unmap(world, AT, n);
+  }
+  return result(times, world.m.task.minflt[world.task]);
+}
+
+/** Accesses of pages that are mapped, in address order or at random. */
+function mapped({ pages, rounds }, random) {
+  const world = makeWorld(pages + 4096);
+  map(world, AT, pages, false);
+  touch(world, AT, pages, 1, ACCESS_WRITE);
+  const order = new Float64Array(pages).map((_, i) => AT + i);
+  if (random) {
+    const chance = new Random(1);
+    for (let i = pages - 1; i > 0; i--) {
+      const j = chance.below(i + 1);
+      [order[i], order[j]] = [order[j], order[i]];
+    }
+  }
+  const { m, task } = world;
+  const times = [];
+  for (let round = -1; round < rounds; round++) {
+    const start = performance.now();
+    let sum = 0;
+    for (let i = 0; i < pages; i++) sum += access(m, task, order[i], ACCESS_WRITE);
+    const ns = ((performance.now() - start) * 1e6) / pages;
+    if (sum !== 0) throw new Error('an access failed');
+    if (round >= 0) times.push(ns);
+  }
+  return result(times, m.task.minflt[task]);
+}
+
+/** Read faults of cached tmpfs pages: each maps 16 by fault-around. */
+function readAround({ pages, rounds }) {
+  const world = makeWorld(pages + 4096);
+  const { m, task } = world;
+  map(world, AT, pages, true);
+  touch(world, AT, pages, 1, ACCESS_WRITE);
+  const times = [];
+  let taken = 0;
+  for (let round = -1; round < rounds; round++) {
+    world.drop(AT, pages);
+    const before = m.task.minflt[task];
+    const start = performance.now();
+    touch(world, AT, pages, 1, ACCESS_READ);
+    const time = (performance.now() - start) * 1e6;
+    taken = m.task.minflt[task] - before;
+    if (round >= 0) times.push(time / taken);
+  }
+  return result(times, taken);
+}
+
+function randomOps({ count, rounds, file }) {
+  const list = makeOps(count, 42);
+  if (file !== undefined) writeFileSync(file, list);
+  const times = [];
+  let got;
+  for (let round = -1; round < rounds; round++) {
+    const world = opsWorld();
+    const start = performance.now();
+    got = runOps(world, list);
+    if (round >= 0) times.push(((performance.now() - start) * 1e6) / count);
+  }
+  return { ...result(times, got.hash), faults: got.faults };
+}
+
+/** Resident bytes for each mapped page: page tables, frames, page cache. */
+function memory({ pages }, shared) {
+  const small = makeWorld(8192);
+  map(small, AT, 4096, shared);
+  touch(small, AT, 4096, 1, ACCESS_WRITE);
+  global.gc?.();
+  const before = process.memoryUsage();
+  const world = makeWorld(pages + 4096);
+  map(world, AT, pages, shared);
+  touch(world, AT, pages, 1, ACCESS_WRITE);
+  global.gc?.();
+  const after = process.memoryUsage();
+  return { bytes: (after.rss - before.rss) / pages, checksum: world.m.mm.totalVm[world.mm] };
+}
+
+const ROWS = {
+  'anon-4k': (size) => faults(size, {}),
+  'shmem-4k': (size) => faults(size, { shared: true }),
+  'anon-64k': (size) =>
+    faults(size, { step: 16, set: (s) => Object.assign(s, { anonAlways: ORDER_64K }) }),
+  'shmem-64k': (size) =>
+    faults(size, {
+      shared: true,
+      step: 16,
+      set: (s) => Object.assign(s, { shmemAlways: ORDER_64K }),
+    }),
+  'anon-2m': (size) =>
+    faults(size, { step: 512, set: (s) => Object.assign(s, { anonAlways: ORDER_2M }) }),
+  'shmem-2m': (size) =>
+    faults(size, {
+      shared: true,
+      step: 512,
+      set: (s) => Object.assign(s, { shmemAlways: ORDER_2M }),
+    }),
+  'mapped-seq': (size) => mapped(size, false),
+  'mapped-random': (size) => mapped(size, true),
+  'read-around': readAround,
+  'random-ops': randomOps,
+  'memory-anon': (size) => memory(size, false),
+  'memory-shmem': (size) => memory(size, true),
+};
+
+const [name, size] = process.argv.slice(2);
+const row = ROWS[name];
+if (row === undefined) throw new Error(`no row '${name}'`);
+process.stdout.write(`${JSON.stringify(row(JSON.parse(size)))}\n`);
