@@ -33,7 +33,7 @@ import {
   VM_WRITE,
 } from './vm_flags.ts';
 import { insertVma } from './vma.ts';
-import { vmaMergeNewRange } from './vma_merge.ts';
+import { newRange, vmaMergeNewRange } from './vma_merge.ts';
 import { findVmaIntersection, STACK_GUARD_PAGES, vmStartGap } from './vma_tree.ts';
 
 /** VM_DATA_DEFAULT_FLAGS of a task without READ_IMPLIES_EXEC. */
@@ -57,20 +57,7 @@ export function doBrkFlags(
   const refused = vmEnoughMemory(m, task, mm, pages);
   if (refused !== 0) return refused;
   const end = start + pages;
-  const range = {
-    mm,
-    start,
-    end,
-    pgoff: start,
-    flags,
-    flags2: 0,
-    file: 0,
-    anonVma: 0,
-    uffd: 0,
-    name: 0,
-    middle: 0,
-    copiedFrom: 0,
-  };
+  const range = newRange(mm, start, end, start, flags, 0, 0);
   const grown = prev === 0 ? 0 : vmaMergeNewRange(m, range, prev, 0);
   if (grown === 0) {
     const v = newRow(m.vma);

@@ -16,11 +16,13 @@ import {
 import { FIRST_INO, newFile } from './file.ts';
 import { FMODE_READ, FMODE_WRITE, FS_HUGETLB, INODE_NORESERVE, O_RDWR } from './fs_types.ts';
 import { internName, type Machine } from './mm_types.ts';
-import { MAP_HUGE_SHIFT, MAP_NORESERVE } from './mman.ts';
+import { MAP_FIXED, MAP_FIXED_NOREPLACE, MAP_HUGE_SHIFT, MAP_NORESERVE } from './mman.ts';
 
 /** `nrHugepages` of a kernel of which only a log is known: pages are had, nobody counts them. */
 export const HUGEPAGES_UNKNOWN = -1;
 
+/** Where the alignment to 1 GiB would have to be checked. */
+const AT_ADDRESS = MAP_FIXED | MAP_FIXED_NOREPLACE;
 const HUGE_2MB = 21;
 const HUGE_1GB = 30;
 
@@ -32,7 +34,7 @@ export function hugetlbPages(m: Machine, flags: number): Pages | Errno {
   const log = (flags >>> MAP_HUGE_SHIFT) & 0x3f;
   if (log === 0 || log === HUGE_2MB) return PMD_PAGES;
   if (log !== HUGE_1GB) return -EINVAL;
-  if (m.settings.nrHugepages > 0 || (flags & MAP_NORESERVE) !== 0) {
+  if (m.settings.nrHugepages > 0 || (flags & (MAP_NORESERVE | AT_ADDRESS)) !== 0) {
     m.unmodelled = 'hugetlb pages of 1 GiB';
   }
   return 512 * PMD_PAGES;

@@ -465,7 +465,9 @@ export function setAnonVmaName(m: Machine, task: TaskRow, addr: U64, len: U64, n
   return walkVmas(m, m.task.mm[task]!, start, end, (v, from, to) => {
     if (m.vma.file[v] !== 0 && m.vma.ops[v] !== OPS_SHMEM_ANON) return -EBADF;
     if (m.vma.name[v] === name) return v;
-    const held = vmaModify(m, { ...rangeOf(m, v, from, to), name });
+    const range = rangeOf(m, v, from, to);
+    range.name = name;
+    const held = vmaModify(m, range);
     if (held > 0) m.vma.name[held] = name;
     return held === -ENOMEM ? -EAGAIN : held;
   });

@@ -148,7 +148,7 @@ function noexec(m: Machine, file: FileRow): boolean {
 }
 
 /** The rules for a file mapping. Source: do_mmap(), memfd_check_seals_mmap(). */
-function fileFlags(m: Machine, r: MmapRequest, pages: Pages, vm: VmFlags): Errno {
+function fileFlags(m: Machine, r: MmapRequest, flags: number, pages: Pages, vm: VmFlags): Errno {
   const inode = m.file.inode[r.file]!;
   const mode = m.file.mode[r.file]!;
   const directory = (m.inode.flags[inode]! & INODE_DIRECTORY) !== 0;
@@ -157,9 +157,9 @@ function fileFlags(m: Machine, r: MmapRequest, pages: Pages, vm: VmFlags): Errno
   const limit = regular || kind === FS_HUGETLB ? MAX_FILE_PAGES : MAX_OTHER_PAGES;
   if (r.pgoff > limit - pages) return -EOVERFLOW;
   const sync = kind === FS_DISK ? MAP_SYNC : 0;
-  switch (r.flags & MAP_TYPE) {
+  switch (flags & MAP_TYPE) {
     case MAP_SHARED_VALIDATE:
-      if (r.highFlags || (r.flags & ~(LEGACY_MAP_MASK | sync)) !== 0) return -EOPNOTSUPP;
+      if (r.highFlags || (flags & ~(LEGACY_MAP_MASK | sync)) !== 0) return -EOPNOTSUPP;
       break;
     case MAP_SHARED:
     case MAP_PRIVATE:
@@ -167,7 +167,7 @@ function fileFlags(m: Machine, r: MmapRequest, pages: Pages, vm: VmFlags): Errno
     default:
       return -EINVAL;
   }
-  if ((r.flags & MAP_SHARED) !== 0) {
+  if ((flags & MAP_SHARED) !== 0) {
     const writable = (mode & FMODE_WRITE) !== 0;
     if ((r.prot & PROT_WRITE) !== 0 && !writable) return -EACCES;
     vm.flags |= VM_SHARED | VM_MAYSHARE;
@@ -251,7 +251,7 @@ export function doMmap(m: Machine, task: TaskRow, r: MmapRequest): Vpn | Errno {
   let pgoff = r.pgoff;
   let error: Errno;
   if (r.file !== 0) {
-    error = fileFlags(m, { ...r, flags }, pages, vm);
+    error = fileFlags(m, r, flags, pages, vm);
   } else {
     error = anonFlags(m, r, vm);
     pgoff = (flags & MAP_TYPE) === MAP_SHARED ? 0 : at;
@@ -262,7 +262,14 @@ export function doMmap(m: Machine, task: TaskRow, r: MmapRequest): Vpn | Errno {
     if (m.settings.overcommitMemory !== OVERCOMMIT_NEVER || hugetlb) vm.flags |= VM_NORESERVE;
   }
 
-  const mapped = mmapRegion(m, task, { ...vm, start: at, pages, pgoff, file: r.file });
+  const mapped = mmapRegion(m, task, {
+    start: at,
+    pages,
+    pgoff,
+    flags: vm.flags,
+    flags2: vm.flags2,
+    file: r.file,
+  });
   if (mapped < 0) return mapped;
   const wants = (flags & (MAP_POPULATE | MAP_NONBLOCK)) === MAP_POPULATE;
   if ((vm.flags & VM_LOCKED) !== 0 || wants) r.populate = pages;
@@ -287,6 +294,7 @@ export function sysMmap(m: Machine, task: TaskRow, a: MmapArgs): Vpn | Errno {
   } else if ((flags & MAP_HUGETLB) !== 0) {
     const size = hugetlbPages(m, flags);
     if (size < 0) return size;
+    if (m.unmodelled !== '') return -ENOMEM;
     len = alignHuge(len);
     own = hugetlbFileSetup(m, task, pagesAligned(len));
     if (own < 0) return own;

@@ -67,7 +67,7 @@ import {
   VM2_DROPPABLE,
 } from './vm_flags.ts';
 import { insertVma, VM_LOCKED_MASK, vmaSupportsMlock } from './vma.ts';
-import { vmaMergeNewRange } from './vma_merge.ts';
+import { newRange, vmaMergeNewRange } from './vma_merge.ts';
 import { findVma, findVmaIntersection, lastVma } from './vma_tree.ts';
 
 export interface Region {
@@ -223,20 +223,7 @@ export function mmapRegion(m: Machine, task: TaskRow, r: Region): Vpn | Errno {
   cleanUpArea(m, u);
 
   const prepared = preparedFlags(m, mm, r, flags);
-  const range = {
-    mm,
-    start: r.start,
-    end,
-    pgoff: r.pgoff,
-    flags: prepared,
-    flags2: r.flags2,
-    file: r.file,
-    anonVma: 0,
-    uffd: 0,
-    name: 0,
-    middle: 0,
-    copiedFrom: 0,
-  };
+  const range = newRange(mm, r.start, end, r.pgoff, prepared, r.flags2, r.file);
   const { prev, next } = u;
   completeUnmap(m, u);
   let v = vmaMergeNewRange(m, range, prev, next);

@@ -64,7 +64,10 @@ function copyVma(m: Machine, v: VmaRow, addr: Vpn, pages: Pages, linear: number)
   const pgoff = unfaulted ? addr : linear;
   const next = findVma(m, mm, addr);
   const prev = next !== 0 ? m.vma.prev[next]! : lastVma(m, mm);
-  const range = { ...rangeOf(m, v, addr, addr + pages), pgoff, middle: 0, copiedFrom: v };
+  const range = rangeOf(m, v, addr, addr + pages);
+  range.pgoff = pgoff;
+  range.middle = 0;
+  range.copiedFrom = v;
   const merged = vmaMergeNewRange(m, range, prev, next);
   if (merged !== 0) {
     const holdsSource = start >= m.vma.start[merged]! && start < m.vma.end[merged]!;

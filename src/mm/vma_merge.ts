@@ -26,23 +26,23 @@ const VM_STICKY = VM_SOFTDIRTY | VM_MAYBE_GUARD;
 
 /** A range that is to be, with the properties that it will have (struct vma_merge_struct). */
 export interface MergeRange {
-  readonly mm: MmRow;
-  readonly start: Vpn;
-  readonly end: Vpn;
-  readonly pgoff: number;
-  readonly flags: number;
-  readonly flags2: number;
-  readonly file: FileRow;
-  readonly anonVma: AnonVmaRow;
-  readonly uffd: Row;
-  readonly name: Row;
+  mm: MmRow;
+  start: Vpn;
+  end: Vpn;
+  pgoff: number;
+  flags: number;
+  flags2: number;
+  file: FileRow;
+  anonVma: AnonVmaRow;
+  uffd: Row;
+  name: Row;
   /** VMA whose range this is now; 0 for a new or moved range. */
-  readonly middle: VmaRow;
+  middle: VmaRow;
   /** mremap: the VMA whose pages will move in; else 0. */
-  readonly copiedFrom: VmaRow;
+  copiedFrom: VmaRow;
 }
 
-/** The range [start, end) of an existing VMA as it is: to be spread with what changes. */
+/** The range [start, end) of an existing VMA as it is; the caller sets what changes. */
 export function rangeOf(m: Machine, v: VmaRow, start: Vpn, end: Vpn): MergeRange {
   const c = m.vma;
   return {
@@ -57,6 +57,32 @@ export function rangeOf(m: Machine, v: VmaRow, start: Vpn, end: Vpn): MergeRange
     uffd: c.uffd[v]!,
     name: c.name[v]!,
     middle: v,
+    copiedFrom: 0,
+  };
+}
+
+/** A new range without history (mmap, brk). */
+export function newRange(
+  mm: MmRow,
+  start: Vpn,
+  end: Vpn,
+  pgoff: number,
+  flags: number,
+  flags2: number,
+  file: FileRow,
+): MergeRange {
+  return {
+    mm,
+    start,
+    end,
+    pgoff,
+    flags,
+    flags2,
+    file,
+    anonVma: 0,
+    uffd: 0,
+    name: 0,
+    middle: 0,
     copiedFrom: 0,
   };
 }
@@ -255,7 +281,10 @@ export function vmaModifyFlags(
   flags: number,
   flags2: number,
 ): VmaRow | Errno {
-  const held = vmaModify(m, { ...rangeOf(m, v, start, end), flags, flags2 });
+  const range = rangeOf(m, v, start, end);
+  range.flags = flags;
+  range.flags2 = flags2;
+  const held = vmaModify(m, range);
   if (held > 0) {
     m.vma.flags[held] = flags | (m.vma.flags[held]! & VM_STICKY);
     m.vma.flags2[held] = flags2;
@@ -269,6 +298,7 @@ export function vmaModifyFlags(
  */
 export function vmaMergeExtend(m: Machine, v: VmaRow, pages: number): VmaRow {
   const end = m.vma.end[v]!;
-  const range = { ...rangeOf(m, v, end, end + pages), middle: 0 };
+  const range = rangeOf(m, v, end, end + pages);
+  range.middle = 0;
   return vmaMergeNewRange(m, range, v, m.vma.next[v]!);
 }
