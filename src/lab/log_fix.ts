@@ -17,6 +17,7 @@ import { mayMoveAmongOthers } from '../mm/mremap.ts';
 import { MAP_32BIT_BEGIN, MAP_32BIT_DRAW } from '../mm/settings.ts';
 import {
   VM_DONTEXPAND,
+  VM_HUGETLB,
   VM_MAYWRITE,
   VM_PFNMAP,
   VM_READ,
@@ -463,8 +464,11 @@ export class LogFixer {
         args[3] = word.u64(flags.hi, (flags.lo & ~MAP_FIXED_NOREPLACE) | MAP_FIXED);
         if ('value' in redo(args)) return;
         const at = word.pageOf(expected.value);
-        const end = at + pagesOf(asInt(values[1]));
-        this.#mapHoles(task, { start: at, end }, VM_READ | VM_WRITE);
+        const unit = hugePages(flags.lo);
+        const end = at + Math.ceil(pagesOf(asInt(values[1])) / unit) * unit;
+        const huge = unit === 1 ? 0 : VM_HUGETLB | VM_DONTEXPAND;
+        this.#kernel.syscall(task, 'munmap', [expected.value, word.fromPage(end - at)]);
+        this.#mapHoles(task, { start: at, end }, VM_READ | VM_WRITE | huge);
         return;
       }
       case 'mremap': {
@@ -493,3 +497,11 @@ export class LogFixer {
     }
   }
 }
+
+/** Pages of the huge page that mmap flags ask for, 1 without MAP_HUGETLB. */
+function hugePages(flags: number): number {
+  if ((flags & MAP_HUGETLB) === 0) return 1;
+  return flags >>> 26 === GIGABYTE_LOG ? 512 * PMD_PAGES : PMD_PAGES;
+}
+
+const GIGABYTE_LOG = 30;
