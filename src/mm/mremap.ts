@@ -24,6 +24,7 @@ import {
   MREMAP_MAYMOVE,
   pagesAligned,
   TASK_PAGES,
+  wrapAdd,
 } from './mman.ts';
 import { legacyMremap } from './mremap_legacy.ts';
 import {
@@ -66,7 +67,7 @@ function checkParams(m: Machine, task: TaskRow, a: MremapArgs, r: Remap): Errno 
   if (!isPageAligned(a.newAddr)) return -EINVAL;
   if ((r.flags & MREMAP_MAYMOVE) === 0) return -EINVAL;
   if ((r.flags & MREMAP_DONTUNMAP) !== 0 && r.oldPages !== r.newPages) return -EINVAL;
-  if (r.addr + r.oldPages > r.newAddr && r.newAddr + r.newPages > r.addr) return -EINVAL;
+  if (wrapAdd(r.addr, r.oldPages) > r.newAddr && r.newAddr + r.newPages > r.addr) return -EINVAL;
   if (m.mm.mapCount[m.task.mm[task]!]! + 2 >= m.settings.maxMapCount - 3) return -ENOMEM;
   return 0;
 }

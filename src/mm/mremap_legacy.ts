@@ -20,6 +20,7 @@ import {
   MREMAP_FIXED,
   MREMAP_MAYMOVE,
   TASK_PAGES,
+  wrapAdd,
 } from './mman.ts';
 import {
   canExpandInPlace,
@@ -66,7 +67,7 @@ function mremapTo(m: Machine, task: TaskRow, a: MremapArgs, r: Remap): Vpn | Err
   const mm = m.task.mm[task]!;
   if (!isPageAligned(a.newAddr)) return -EINVAL;
   if (r.newPages > TASK_PAGES || r.newAddr > TASK_PAGES - r.newPages) return -EINVAL;
-  if (r.addr + r.oldPages > r.newAddr && r.newAddr + r.newPages > r.addr) return -EINVAL;
+  if (wrapAdd(r.addr, r.oldPages) > r.newAddr && r.newAddr + r.newPages > r.addr) return -EINVAL;
   if (m.mm.mapCount[mm]! + 2 >= m.settings.maxMapCount - 3) return -ENOMEM;
   let error: Errno;
   if ((r.flags & MREMAP_FIXED) !== 0) {
