@@ -5,6 +5,7 @@
 import {
   EBADF,
   EFAULT,
+  EIDRM,
   EINVAL,
   ENOMEM,
   ENOSPC,
@@ -176,6 +177,10 @@ export const MEMORY_CALLS: CallTable = {
   mseal: ['uu|u', (k, t, a) => sysMseal(k.m, t, a.u64(0), a.u64(1), a.u64(2))],
   remap_file_pages: [
     'uuuu|u',
-    (k, t, a) => sysRemapFilePages(k.m, t, a.u64(0), a.u64(1), a.u64(2), a.u64(3), a.u64(4)),
+    (k, t, a) => {
+      const done = sysRemapFilePages(k.m, t, a.u64(0), a.u64(1), a.u64(2), a.u64(3), a.u64(4));
+      // Of a segment that is gone: EIDRM where another took its slot at that moment.
+      return done === -EINVAL && k.observed?.errno === EIDRM ? -EIDRM : done;
+    },
   ],
 };

@@ -25,6 +25,7 @@ import {
   FMODE_WRITE,
   FS_HUGETLB,
   INODE_NORESERVE,
+  INODE_SHM_DEST,
   INODE_SYSV,
   INODE_UNEVICTABLE,
   O_RDWR,
@@ -337,6 +338,7 @@ function shmctl(k: KernelState, t: TaskRow, a: Args): Outcome {
   if (file === 0) return 0;
   s.key = IPC_PRIVATE;
   s.file = 0;
+  m.inode.flags[s.inode] = m.inode.flags[s.inode]! | INODE_SHM_DEST;
   if (!attached(k, s.inode)) k.shm.delete(id);
   filePut(m, file);
   return 0;

@@ -284,6 +284,9 @@ export class LogFixer {
     if (note === '') return undefined;
     const again = this.again(task, call);
     if (same(again, call.expected)) return { result: again, verdict: 'assumed', note };
+    if ('unmodelled' in again) {
+      return { result: again, verdict: 'unchecked', note: `not modelled: ${again.unmodelled}` };
+    }
     this.#unmap(task, again, call);
     return undefined;
   }

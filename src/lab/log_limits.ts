@@ -148,8 +148,10 @@ export class LogLimits {
       // A limit of nothing at all is something else: mlock gives EPERM, RLIMIT_DATA is let through.
       const nothing = name === 'memlock' && errno === EPERM;
       const low = nothing ? bound.low : Math.max(1, bound.low);
-      const pages = this.#tried.includes(name) ? low : bound.high - 1;
-      m.sig[`${name}Cur`][sig] = pages * PAGE;
+      const column = m.sig[`${name}Cur`];
+      const told = column[sig]!;
+      if (this.#tried.includes(name)) column[sig] = Math.min(low * PAGE, told);
+      else if (bound.high - 1 !== Math.floor(told / PAGE)) column[sig] = (bound.high - 1) * PAGE;
     }
     const { settings } = m;
     if (this.#tried.includes('ram')) settings.totalRam = this.#ram.low;

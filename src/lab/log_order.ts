@@ -29,6 +29,17 @@ export interface Pending {
   readonly call: LogCall;
 }
 
+const IPC_RMID = 0;
+
+function removesSegment(call: LogCall): boolean {
+  return call.name === 'shmctl' && (asInt(call.values[1]).lo & ~0x100) === IPC_RMID;
+}
+
+/** Succeeded, as it does only while its segment exists. */
+function usesSegment({ name, expected }: LogCall): boolean {
+  return expected.kind === 'value' && (name === 'shmat' || name === 'remap_file_pages');
+}
+
 /** How deep one call waits for another. */
 const MAX_DEPTH = 4;
 
@@ -56,6 +67,11 @@ export class ThreadOrder {
         left.delete(other);
         take(other);
       }
+    }
+    for (const other of removesSegment(own.call) ? [...left] : []) {
+      if (!usesSegment(other.call)) continue;
+      left.delete(other);
+      take(other);
     }
     this.#makeFit(own, left, take, 0);
   }

@@ -30,6 +30,8 @@ export const INODE_NORESERVE = 1 << 4;
 export const INODE_DIRECTORY = 1 << 5;
 /** SHM_LOCK, memfd_secret: its pages are unevictable (AS_UNEVICTABLE). */
 export const INODE_UNEVICTABLE = 1 << 6;
+/** A SysV segment under IPC_RMID: it goes with its last attachment (SHM_DEST). */
+export const INODE_SHM_DEST = 1 << 7;
 
 /** include/linux/fs.h FMODE_*. */
 export const FMODE_READ = 1 << 0;

@@ -2,8 +2,17 @@
  * remap_file_pages(2), which is emulated by a mapping over the old one.
  * Source: mm/mmap.c SYSCALL remap_file_pages, 6.18.
  */
-import { EINVAL, type Errno, type TaskRow, type U64, word } from '../base/index.ts';
+import {
+  EINVAL,
+  type Errno,
+  type FileRow,
+  type TaskRow,
+  type U64,
+  type Vpn,
+  word,
+} from '../base/index.ts';
 import { fileGet, filePut } from './file.ts';
+import { INODE_SHM_DEST } from './fs_types.ts';
 import { mmPopulate } from './gup.ts';
 import type { Machine } from './mm_types.ts';
 import {
@@ -18,8 +27,22 @@ import {
   wrapAdd,
 } from './mman.ts';
 import { doMmap, type MmapRequest } from './mmap.ts';
+import { doMunmap } from './munmap.ts';
 import { VM_EXEC, VM_LOCKED, VM_READ, VM_SHARED, VM_WRITE } from './vm_flags.ts';
 import { vmaLookup } from './vma_tree.ts';
+
+/**
+ * A SysV segment under IPC_RMID whose attachments all lie in the range: what is replaced is unmapped
+ * first, the segment goes with it, and the new mapping finds it gone (ipc/shm.c shm_mmap()).
+ */
+function losesSegment(m: Machine, file: FileRow, start: Vpn, end: Vpn): boolean {
+  const inode = m.file.inode[file]!;
+  if ((m.inode.flags[inode]! & INODE_SHM_DEST) === 0) return false;
+  for (let v = m.inode.firstVma[inode]!; v !== 0; v = m.vma.shareNext[v]!) {
+    if (m.vma.start[v]! < start || m.vma.end[v]! > end) return false;
+  }
+  return true;
+}
 
 export function sysRemapFilePages(
   m: Machine,
@@ -46,6 +69,10 @@ export function sysRemapFilePages(
     const same = next !== 0 && m.vma.start[next] === at;
     if (!same || m.vma.file[next] !== file || m.vma.flags[next] !== vm) return -EINVAL;
     at = m.vma.end[next]!;
+  }
+  if (losesSegment(m, file, start, end)) {
+    const error = doMunmap(m, mm, start, pages);
+    return error !== 0 ? error : -EINVAL;
   }
   const request: MmapRequest = {
     addr: word.fromPage(start),
