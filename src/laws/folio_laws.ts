@@ -87,13 +87,27 @@ export class FolioLaws {
 
   run(): void {
     const { m, report } = this;
-    for (let pfn = 2; pfn < m.wilderness; ) pfn += this.block(pfn);
+    for (let pfn = 2; pfn < m.wilderness; ) {
+      pfn += pfn === m.carveNext && pfn < m.carveEnd ? this.carved() : this.block(pfn);
+    }
     this.totals.freePages += m.pages - m.wilderness;
     this.freeLists();
     report.met('alignment', this.blocks);
     report.met('mapcount', this.mapped);
     report.met('refcount', this.multiple);
     report.met('exclusivity', this.exclusive);
+  }
+
+  /** Frames that are free and in no list: the next to be handed out one by one. */
+  private carved(): number {
+    const { carveNext, carveEnd, page } = this.m;
+    for (let pfn = carveNext; pfn < carveEnd; pfn++) {
+      if (page.flags[pfn] === 0 && page.counts[pfn] === 0) continue;
+      this.misplaced(`${pageWords(this.m, pfn)} (frame ${pfn}) among free frames`, 'a blank frame');
+      break;
+    }
+    this.totals.freePages += carveEnd - carveNext;
+    return carveEnd - carveNext;
   }
 
   /** Judges the block that begins at a frame; returns its pages. */

@@ -66,7 +66,8 @@ export function folioIndex(m: Machine, head: Pfn): number {
 export function setFolioIndex(m: Machine, head: Pfn, index: number): void {
   const hi = Math.floor(index / TWO32);
   assert(hi <= 15, 'page offsets have at most 36 bits');
-  m.page.index[head] = index - hi * TWO32;
+  // The column keeps the low 32 bits.
+  m.page.index[head] = index;
   m.page.flags[head] = (m.page.flags[head]! & ~INDEX_HI_MASK) | (hi << INDEX_HI_SHIFT);
 }
 

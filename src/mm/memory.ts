@@ -23,6 +23,19 @@ import {
   type Vpn,
 } from '../base/index.ts';
 import {
+  ACCESS_BUS_ADRERR,
+  ACCESS_BUS_HWPOISON,
+  ACCESS_EXEC,
+  ACCESS_OK,
+  ACCESS_OOM,
+  ACCESS_READ,
+  ACCESS_SEGV_ACCERR,
+  ACCESS_SEGV_MAPERR,
+  ACCESS_STUCK,
+  ACCESS_UFFD_WAIT,
+  ACCESS_WRITE,
+} from './access.ts';
+import {
   anonFaultOrders,
   doHugePmdAnonymousPage,
   doHugePmdWpPage,
@@ -77,23 +90,7 @@ import {
 } from './vmf.ts';
 import { PGFAULT } from './vmstat.ts';
 
-/** Kinds of access. */
-export const ACCESS_READ = 0;
-export const ACCESS_WRITE = 1;
-export const ACCESS_EXEC = 2;
-
-/** What an access came to: 0, or one of these. */
-export const ACCESS_OK = 0;
-export const ACCESS_SEGV_MAPERR = 1;
-export const ACCESS_SEGV_ACCERR = 2;
-export const ACCESS_BUS_ADRERR = 3;
-export const ACCESS_BUS_HWPOISON = 4;
-/** No memory: the kernel would call the OOM killer. */
-export const ACCESS_OOM = 5;
-/** Waits for a userfaultfd handler. */
-export const ACCESS_UFFD_WAIT = 6;
-/** The same fault came again FAULTS_MAX times and nothing changed: it never ends. */
-export const ACCESS_STUCK = 7;
+export * from './access.ts';
 
 /** An access of one page needs at most a handful of faults when nobody else runs. */
 export const FAULTS_MAX = 64;
@@ -229,7 +226,7 @@ export function handleMmFault(
   for (;;) {
     beginFault(m, vmf, task, v, vpn, attempt);
     if (m.why !== null) m.why.note('fault-begin', -1, vpn, attempt);
-    let ret = faultPhase(m, vmf);
+    let ret = faultBegin(m, vmf);
     while ((ret & VM_FAULT_NEXT) !== 0) ret = faultPhase(m, vmf);
     m.vmstat[PGFAULT]! += 1;
     major |= ret & VM_FAULT_MAJOR;
@@ -277,11 +274,14 @@ function leafSlot(m: Machine, mm: number, vpn: Vpn): number {
   const region = Math.floor(vpn / REGION_PAGES);
   const row = pmdTable(m, mm, region);
   if (row === 0) return 0;
-  const lo = vpn - region * REGION_PAGES;
-  const slot = row * 512 + (lo >> 9);
+  return leafSlotUnder(m, row * 512 + ((vpn - region * REGION_PAGES) >> 9), vpn);
+}
+
+/** The same below a PMD slot. */
+function leafSlotUnder(m: Machine, slot: number, vpn: Vpn): number {
   const entry = m.pt[slot]!;
   if (entry === 0 || (entry & PTE_MAPPED) !== 0) return slot;
-  return tableRow(entry) * 512 + (lo & 511);
+  return tableRow(entry) * 512 + modPow2(vpn, 512);
 }
 
 /**
@@ -290,48 +290,43 @@ function leafSlot(m: Machine, mm: number, vpn: Vpn): number {
  */
 export function access(m: Machine, task: TaskRow, vpn: Vpn, kind: number): number {
   const slot = leafSlot(m, m.task.mm[task]!, vpn);
-  if (slot !== 0 && kind !== ACCESS_EXEC) {
-    const entry = m.pt[slot]!;
-    if (kind === ACCESS_READ) {
-      if ((entry & PTE_P) !== 0) {
-        m.pt[slot] = entry | PTE_A;
-        return ACCESS_OK;
-      }
-    } else if ((entry & (PTE_P | PTE_W)) === (PTE_P | PTE_W)) {
+  const entry = m.pt[slot]!;
+  if (kind === ACCESS_WRITE) {
+    if ((entry & (PTE_P | PTE_W)) === (PTE_P | PTE_W)) {
       m.pt[slot] = entry | PTE_A | PTE_D;
       return ACCESS_OK;
     }
+  } else if ((entry & PTE_P) !== 0 && kind === ACCESS_READ) {
+    m.pt[slot] = entry | PTE_A;
+    return ACCESS_OK;
   }
-  return accessSlow(m, task, vpn, kind);
+  return accessByFaults(m, task, vpn, kind, entry);
 }
 
-function accessSlow(m: Machine, task: TaskRow, vpn: Vpn, kind: number): number {
-  const mm = m.task.mm[task]!;
+/** `found`: the leaf entry, which does not allow the access (or is to be executed). */
+function accessByFaults(m: Machine, task: TaskRow, vpn: Vpn, kind: number, found: number): number {
+  let flags = FAULT_FLAG_USER;
+  if (kind === ACCESS_WRITE) flags |= FAULT_FLAG_WRITE;
+  else if (kind === ACCESS_EXEC) flags |= FAULT_FLAG_EXEC;
+  const needed = kind === ACCESS_WRITE ? PTE_P | PTE_W : PTE_P;
+  let entry = found;
   for (let faults = 0; faults < FAULTS_MAX; faults++) {
-    const slot = leafSlot(m, mm, vpn);
-    const entry = slot === 0 ? 0 : m.pt[slot]!;
-    const present = (entry & PTE_P) !== 0;
-    if (present && kind === ACCESS_READ) {
-      m.pt[slot] = entry | PTE_A;
-      return ACCESS_OK;
-    }
-    if (present && kind === ACCESS_WRITE && (entry & PTE_W) !== 0) {
-      m.pt[slot] = entry | PTE_A | PTE_D;
-      return ACCESS_OK;
-    }
     const v = vmaForAccess(m, task, vpn);
     if (v === 0) return ACCESS_SEGV_MAPERR;
-    if (present && kind === ACCESS_EXEC && (m.vma.flags[v]! & VM_EXEC) !== 0) {
-      m.pt[slot] = entry | PTE_A;
+    if (kind === ACCESS_EXEC && (entry & PTE_P) !== 0 && (m.vma.flags[v]! & VM_EXEC) !== 0) {
+      m.pt[leafSlot(m, m.task.mm[task]!, vpn)] = entry | PTE_A;
       return ACCESS_OK;
     }
-    const protection = present || (entry & PTE_MAPPED) !== 0;
-    if (accessError(m, v, kind, protection && kind !== ACCESS_WRITE)) return ACCESS_SEGV_ACCERR;
-    let flags = FAULT_FLAG_USER;
-    if (kind === ACCESS_WRITE) flags |= FAULT_FLAG_WRITE;
-    if (kind === ACCESS_EXEC) flags |= FAULT_FLAG_EXEC;
+    const mapped = kind !== ACCESS_WRITE && (entry & PTE_MAPPED) !== 0;
+    if (accessError(m, v, kind, mapped)) return ACCESS_SEGV_ACCERR;
     const ret = handleMmFault(m, task, v, vpn, flags);
     if ((ret & (VM_FAULT_ERROR | VM_FAULT_UFFD_WAIT)) !== 0) return signalOf(ret);
+    const slot = leafSlotUnder(m, m.vmf.pmdSlot, vpn);
+    entry = m.pt[slot]!;
+    if (kind !== ACCESS_EXEC && (entry & needed) === needed) {
+      m.pt[slot] = entry | (kind === ACCESS_WRITE ? PTE_A | PTE_D : PTE_A);
+      return ACCESS_OK;
+    }
   }
   return ACCESS_STUCK;
 }

@@ -15,7 +15,7 @@ import {
 } from './huge_memory.ts';
 import { origPteUffdWp, vmfPteChanged } from './memory_map.ts';
 import type { Machine } from './mm_types.ts';
-import { installPageTable, isHugePmd, pteSlotUnder } from './pgalloc.ts';
+import { installPageTable, pteSlotUnder } from './pgalloc.ts';
 import { makePte, PTE_A, PTE_D, PTE_UFFD_WP, PTE_W } from './pgtable.ts';
 import { folioAddNewAnonRmap } from './rmap.ts';
 import { ANON_ORDERS } from './settings.ts';
@@ -70,9 +70,12 @@ function anonOrder(m: Machine, vmf: Vmf): Order {
   const v = vmf.vma;
   if (m.why !== null) explainAnon(m, vmf);
   if (uffdArmed(m, v)) return 0;
-  let orders = anonFaultOrders(m, v, PTE_ORDERS);
-  if (orders === 0) return 0;
-  orders = thpVmaSuitableOrders(m, v, vmf.vpn, orders);
+  const orders = anonFaultOrders(m, v, PTE_ORDERS);
+  return orders === 0 ? 0 : emptyOrder(m, vmf, orders);
+}
+
+function emptyOrder(m: Machine, vmf: Vmf, allowed: OrderMask): Order {
+  let orders = thpVmaSuitableOrders(m, vmf.vma, vmf.vpn, allowed);
   const base = pteSlotUnder(m, vmf.pmdSlot, vmf.vpn - modPow2(vmf.vpn, 512));
   while (orders !== 0) {
     const order = highestOrder(orders);
@@ -112,7 +115,7 @@ export function doAnonymousInstall(m: Machine, vmf: Vmf): number {
   const head = vmf.folio;
   const n = 1 << vmf.order;
   const vpn = vmf.vpn - modPow2(vmf.vpn, n);
-  const slot = isHugePmd(m.pt[vmf.pmdSlot]!) ? 0 : pteSlotUnder(m, vmf.pmdSlot, vpn);
+  const slot = pteSlotUnder(m, vmf.pmdSlot, vpn);
   const changed = slot === 0 || (n === 1 ? vmfPteChanged(m, vmf, slot) : !pteRangeNone(m, slot, n));
   if (changed) {
     folioPut(m, head, 1);

@@ -311,6 +311,9 @@ export interface Machine {
   freeHead: Int32Array;
   freeCount: Int32Array;
   wilderness: number;
+  /** Free frames, in no list, that are next to be handed out one by one (page_alloc.ts). */
+  carveNext: number;
+  carveEnd: number;
   /** Global counters: vmstat.ts gives their indexes. */
   vmstat: Float64Array;
   /** mTHP statistics: order * MTHP_ITEMS + item. */
@@ -396,6 +399,8 @@ export function makeMachine(options: MachineOptions): Machine {
     freeHead: new Int32Array(11),
     freeCount: new Int32Array(11),
     wilderness: 0,
+    carveNext: 0,
+    carveEnd: 0,
     vmstat: new Float64Array(64),
     mthp: new Float64Array(16 * 32),
     settings: defaultSettings(pages),

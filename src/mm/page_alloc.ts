@@ -9,7 +9,7 @@
  */
 import { assert, MAX_PAGE_ORDER, type Order, type Pfn } from '../base/index.ts';
 import type { Machine } from './mm_types.ts';
-import { ORDER_MASK, PG_BUDDY, PG_RESERVED } from './page_flags.ts';
+import { PG_BUDDY, PG_RESERVED } from './page_flags.ts';
 import { NR_FREE_PAGES } from './vmstat.ts';
 
 /** Frames 0 (none) and 1 (the zero page) are taken; the rest of their block is free. */
@@ -45,10 +45,10 @@ function unlinkFree(m: Machine, pfn: Pfn, order: Order): void {
   m.freeCount[order]!--;
 }
 
-/** Moves the wilderness on by the largest aligned block that lies there, into a free list. */
-function tame(m: Machine): boolean {
+/** Order of the largest aligned block at the wilderness, which moves on; -1 = memory is used up. */
+function tame(m: Machine): Order | -1 {
   const at = m.wilderness;
-  if (at >= m.pages) return false;
+  if (at >= m.pages) return -1;
   let order = 0;
   while (
     order < MAX_PAGE_ORDER &&
@@ -57,21 +57,78 @@ function tame(m: Machine): boolean {
   ) {
     order++;
   }
-  pushFree(m, at, order);
   m.wilderness = at + (1 << order);
+  return order;
+}
+
+/** Takes a block of at least `order` out of the lists: its order (it begins at `taken`), or -1. */
+function takeBlock(m: Machine, order: Order): Order | -1 {
+  const { freeHead } = m;
+  for (let o = order; o <= MAX_PAGE_ORDER; o++) {
+    const pfn = freeHead[o]!;
+    if (pfn === 0) continue;
+    unlinkFree(m, pfn, o);
+    taken = pfn;
+    return o;
+  }
+  return -1;
+}
+
+let taken: Pfn = 0;
+
+/** What is left of the block that single frames are carved from goes back into the lists. */
+function uncarve(m: Machine): boolean {
+  if (m.carveNext === m.carveEnd) return false;
+  while (m.carveNext !== m.carveEnd) {
+    let order = 0;
+    while ((m.carveNext & ((2 << order) - 1)) === 0 && m.carveNext + (2 << order) <= m.carveEnd) {
+      order++;
+    }
+    const pfn = m.carveNext;
+    m.carveNext += 1 << order;
+    mergeFree(m, pfn, order);
+  }
+  return true;
+}
+
+/** The next block to carve single frames from, whole. Small blocks first: large ones stay whole. */
+function carveAnew(m: Machine): boolean {
+  let order = takeBlock(m, 0);
+  if (order < 0) {
+    taken = m.wilderness;
+    order = tame(m);
+    if (order < 0) return false;
+  }
+  m.carveNext = taken;
+  m.carveEnd = taken + (1 << order);
   return true;
 }
 
 /**
  * A block of 2^order frames, aligned to its size, or 0 when there is none. The frames' rows are
  * all zero. The caller makes a folio of it.
+ *
+ * Single frames are carved one after the other from a block that was taken out of the lists, as the
+ * kernel takes them from its per-CPU lists; a larger block that is missed gets the rest back.
  */
 export function allocPages(m: Machine, order: Order): Pfn {
+  if (order === 0) {
+    if (m.carveNext === m.carveEnd && !carveAnew(m)) return 0;
+    m.vmstat[NR_FREE_PAGES]! -= 1;
+    return m.carveNext++;
+  }
   for (;;) {
-    for (let o = order; o <= MAX_PAGE_ORDER; o++) {
-      const pfn = m.freeHead[o]!;
-      if (pfn === 0) continue;
-      unlinkFree(m, pfn, o);
+    let o = takeBlock(m, order);
+    let pfn = taken;
+    if (o < 0) {
+      pfn = m.wilderness;
+      o = tame(m);
+      if (o >= 0 && o < order) {
+        pushFree(m, pfn, o);
+        continue;
+      }
+    }
+    if (o >= order) {
       while (o > order) {
         o--;
         pushFree(m, pfn + (1 << o), o);
@@ -79,20 +136,24 @@ export function allocPages(m: Machine, order: Order): Pfn {
       m.vmstat[NR_FREE_PAGES]! -= 1 << order;
       return pfn;
     }
-    if (!tame(m)) return 0;
+    if (!uncarve(m)) return 0;
   }
 }
 
 /** Gives a block back. Its rows must be clean (`counts`, `mapping`, `index`, `flags` zero). */
-export function freePages(m: Machine, first: Pfn, blockOrder: Order): void {
+export function freePages(m: Machine, first: Pfn, order: Order): void {
+  m.vmstat[NR_FREE_PAGES]! += 1 << order;
+  mergeFree(m, first, order);
+}
+
+/** Joins a block with its free buddies and lists what comes of it. */
+function mergeFree(m: Machine, first: Pfn, blockOrder: Order): void {
   const { flags } = m.page;
   let pfn = first;
   let order = blockOrder;
-  m.vmstat[NR_FREE_PAGES]! += 1 << order;
   while (order < MAX_PAGE_ORDER) {
     const buddy = pfn ^ (1 << order);
-    const f = flags[buddy]!;
-    if ((f & PG_BUDDY) === 0 || (f & ORDER_MASK) !== order || buddy >= m.wilderness) break;
+    if (flags[buddy] !== (PG_BUDDY | order) || buddy >= m.wilderness) break;
     unlinkFree(m, buddy, order);
     pfn &= ~(1 << order);
     order++;

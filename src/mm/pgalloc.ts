@@ -59,9 +59,12 @@ function childOrNew(m: Machine, mm: MmRow, slot: number): TableRow {
 
 /** PMD table of a region (1 GiB): 0 when there is none. Remembers the last one found. */
 export function pmdTable(m: Machine, mm: MmRow, region: number): TableRow {
+  const cached = m.mm.lastPmdTable[mm]!;
+  return cached !== 0 && m.mm.lastRegion[mm] === region ? cached : pmdTableWalk(m, mm, region);
+}
+
+function pmdTableWalk(m: Machine, mm: MmRow, region: number): TableRow {
   const cols = m.mm;
-  const cached = cols.lastPmdTable[mm]!;
-  if (cached !== 0 && cols.lastRegion[mm] === region) return cached;
   const pgd = cols.pgd[mm]!;
   if (pgd === 0) return 0;
   const pud = child(m, pgd * 512 + (region >> 9));
@@ -83,15 +86,17 @@ export function pmdSlot(m: Machine, mm: MmRow, vpn: Vpn): number {
 
 /** Slot of the PMD entry of `vpn`; makes the tables above it (pmd_alloc). */
 export function pmdSlotAlloc(m: Machine, mm: MmRow, vpn: Vpn): number {
+  const slot = pmdSlot(m, mm, vpn);
+  return slot !== 0 ? slot : pmdSlotNew(m, mm, vpn);
+}
+
+function pmdSlotNew(m: Machine, mm: MmRow, vpn: Vpn): number {
   const region = Math.floor(vpn / REGION_PAGES);
-  let row = pmdTable(m, mm, region);
-  if (row === 0) {
-    if (m.mm.pgd[mm] === 0) m.mm.pgd[mm] = newTableRow(m);
-    const pud = childOrNew(m, mm, m.mm.pgd[mm]! * 512 + (region >> 9));
-    row = childOrNew(m, mm, pud * 512 + (region & 511));
-    m.mm.lastRegion[mm] = region;
-    m.mm.lastPmdTable[mm] = row;
-  }
+  if (m.mm.pgd[mm] === 0) m.mm.pgd[mm] = newTableRow(m);
+  const pud = childOrNew(m, mm, m.mm.pgd[mm]! * 512 + (region >> 9));
+  const row = childOrNew(m, mm, pud * 512 + (region & 511));
+  m.mm.lastRegion[mm] = region;
+  m.mm.lastPmdTable[mm] = row;
   return row * 512 + ((vpn - region * REGION_PAGES) >> 9);
 }
 

@@ -29,8 +29,8 @@ export function wantsWriteNotify(m: Machine, v: VmaRow): boolean {
 export function pageProt(m: Machine, v: VmaRow): number {
   const flags = m.vma.flags[v]!;
   if ((flags & VM_ACCESS_FLAGS) === 0) return PTE_W;
-  const shared = (flags & (VM_WRITE | VM_SHARED)) === (VM_WRITE | VM_SHARED);
-  return shared && !wantsWriteNotify(m, v) ? PTE_P | PTE_W : PTE_P;
+  if ((flags & (VM_WRITE | VM_SHARED)) !== (VM_WRITE | VM_SHARED)) return PTE_P;
+  return wantsWriteNotify(m, v) ? PTE_P : PTE_P | PTE_W;
 }
 
 export function uffdMissing(m: Machine, v: VmaRow): boolean {
