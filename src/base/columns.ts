@@ -82,7 +82,8 @@ export function makeTable<S extends Schema>(schema: S, capacity: number): Table<
   const columns: Record<string, AnyArray> = {};
   const columnNames = Object.keys(schema);
   for (const name of columnNames) columns[name] = makeColumn(schema[name] as ColumnType, capacity);
-  const nextFree = new Int32Array(capacity);
+  // Made when the first row is given back: the frame table gives none.
+  const nextFree = new Int32Array(0);
   const head = { used: 1, capacity, live: 0, freeHead: 0, nextFree, columnNames };
   return new TableObject(columns, head) as unknown as Table<S>;
 }
@@ -103,7 +104,7 @@ export function growTable(table: TableHead): void {
   const rows = table.capacity * 2;
   const fields = table as unknown as Record<string, AnyArray>;
   for (const name of table.columnNames) fields[name] = regrow(columnOf(table, name), rows);
-  table.nextFree = regrow(table.nextFree, rows) as Int32Array;
+  if (table.nextFree.length !== 0) table.nextFree = regrow(table.nextFree, rows) as Int32Array;
   table.capacity = rows;
 }
 
@@ -122,6 +123,7 @@ export function newRow(table: TableHead): number {
 /** Gives a row back and clears it, so that equal states have equal columns. */
 export function freeRow(table: TableHead, row: number): void {
   for (const name of table.columnNames) columnOf(table, name)[row] = 0;
+  if (table.nextFree.length === 0) table.nextFree = new Int32Array(table.capacity);
   table.nextFree[row] = table.freeHead;
   table.freeHead = row;
   table.live--;
