@@ -58,8 +58,11 @@ export const DIRECTORIES: readonly string[] = [
   ],
 ];
 
+const UNTIDY = /\/(?:\/|$|\.\.?(?:\/|$))/;
+
 /** An absolute path without ".", ".." and doubled slashes. */
 export function absolute(base: string, path: string): string {
+  if (path.length > 1 && path.startsWith('/') && !UNTIDY.test(path)) return path;
   const parts: string[] = [];
   const full = path.startsWith('/') ? path : `${base}/${path}`;
   for (const part of full.split('/')) {

@@ -28,7 +28,9 @@ const EPERM = 1;
 const ENOMEM = 12;
 const MAP_LOCKED = 0x2000;
 /** strace --inject: the call was not made. */
-const INJECTED = /\(INJECTED\)\s*$/;
+const INJECTED = '(INJECTED)';
+
+type Writable<T> = { -readonly [K in keyof T]: T[K] };
 
 /** RLIMIT_MEMLOCK refuses only what is locked; other errors have other reasons. */
 function mapRefused(values: readonly Value[], expected: Expected): boolean {
@@ -180,7 +182,7 @@ export class LogRun {
     if (typeof values === 'string') {
       return { result: { ignored: values }, verdict: 'unchecked', note: values };
     }
-    if (INJECTED.test(step.text)) {
+    if (step.text.endsWith(INJECTED)) {
       const note = 'strace gave this result in the place of the kernel';
       return { result: { none: true }, verdict: 'ignored', note };
     }
@@ -332,21 +334,26 @@ export class LogRun {
   }
 
   #put(i: number, step: Step, outcome: LogOutcome): void {
-    const expected = step.expected;
-    const result = resultText(outcome.result, expected);
-    const errno = 'errno' in outcome.result ? errnoName(outcome.result.errno) : undefined;
-    this.reports[i] = {
+    const { expected } = step;
+    const { verdict, note, result } = outcome;
+    const report: Writable<StepReport> = {
       line: step.at.line,
       task: step.task,
       text: step.text,
-      result: outcome.verdict === 'ignored' ? '' : result,
-      ...(errno === undefined ? {} : { errno }),
+      result: '',
       minflt: 0,
       majflt: 0,
-      ...(expected === undefined ? {} : { expected: expectedText(expected) }),
-      verdict: outcome.verdict,
-      ...(outcome.note === undefined ? {} : { note: outcome.note }),
+      verdict,
     };
+    if (expected !== undefined) report.expected = expectedText(expected);
+    if (verdict !== 'ignored') {
+      // What was predicted right reads as it was recorded.
+      const right = verdict === 'matched' && report.expected !== undefined;
+      report.result = right ? report.expected! : resultText(result, expected);
+    }
+    if ('errno' in result) report.errno = errnoName(result.errno);
+    if (note !== undefined) report.note = note;
+    this.reports[i] = report;
   }
 }
 

@@ -251,8 +251,19 @@ function sizeFiles(m: Machine, order: Order, out: Map<string, Knob>): void {
   });
 }
 
+/** The files of a machine, made once: they hold on to its settings, so these are the key. */
+const made = new WeakMap<Settings, { readonly m: Machine; readonly files: Map<string, Knob> }>();
+
 /** Every file below THP_ROOT, by its path relative to it. */
-export function thpFiles(m: Machine): Map<string, Knob> {
+export function thpFiles(m: Machine): ReadonlyMap<string, Knob> {
+  const known = made.get(m.settings);
+  if (known !== undefined && known.m === m) return known.files;
+  const files = makeFiles(m);
+  made.set(m.settings, { m, files });
+  return files;
+}
+
+function makeFiles(m: Machine): Map<string, Knob> {
   const out = new Map<string, Knob>();
   topFiles(m, out);
   khugepagedFiles(m, out);
