@@ -203,6 +203,9 @@ export class LogFixer {
       m.mm.brk[mm] = word.toNumber(expected.value);
       return 'where the heap begins is not in the log';
     }
+    if (name === 'brk' && this.#newImage(task, call)) {
+      return 'a program was executed out of sight';
+    }
     if (learned.base) return '';
     const chosen = this.#chosen(call);
     if (chosen === undefined) return '';
@@ -214,6 +217,26 @@ export class LogFixer {
       m.mm.mmapBase[mm] = chosen[0] + chosen[1];
     }
     return 'where the mmap area begins is not in the log';
+  }
+
+  /**
+   * brk(NULL) cannot fail, and tells where the heap ends: where that is elsewhere than the model
+   * knows, an execve that was not traced lies between.
+   */
+  #newImage(task: TaskRow, call: LogCall): boolean {
+    const { values, expected } = call;
+    const asked = asInt(values[0]);
+    if (expected.kind !== 'value' || asked.hi !== 0 || asked.lo !== 0) return false;
+    const m = this.#m;
+    const end = word.toNumber(expected.value);
+    if (m.mm.brk[m.task.mm[task]!] === end) return false;
+    this.#kernel.exec(task, '/unseen');
+    const mm = m.task.mm[task]!;
+    this.#learned.forget(mm);
+    this.#learned.of(mm).brk = true;
+    m.mm.brkStart[mm] = end;
+    m.mm.brk[mm] = end;
+    return true;
   }
 
   /**

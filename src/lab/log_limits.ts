@@ -21,12 +21,15 @@ interface Bound {
 }
 
 type RlimitName = Exclude<LimitName, 'ram'>;
+const NOTHING: readonly LimitName[] = [];
 const RLIMITS: readonly RlimitName[] = ['as', 'data', 'memlock'];
 
 interface Bounds {
   readonly as: Bound;
   readonly data: Bound;
   readonly memlock: Bound;
+  /** Some bound is not what the columns of the model say. */
+  learned: boolean;
 }
 
 /** RLIMIT_* by number. */
@@ -78,8 +81,10 @@ export class LogLimits {
   #saved: { readonly sig: number; readonly cur: Record<RlimitName, number> } | undefined;
   #savedCaps: { readonly task: TaskRow; readonly caps: number } | undefined;
   #tried: readonly LimitName[] = [];
-  /** What the address space held before the call. */
-  #held: Record<RlimitName, number> = { as: 0, data: 0, memlock: 0 };
+  /** What the address space held before the call, in pages. */
+  #heldAs = 0;
+  #heldData = 0;
+  #heldLocked = 0;
 
   constructor(kernel: Kernel) {
     this.#m = kernel.m;
@@ -103,9 +108,13 @@ export class LogLimits {
   }
 
   copy(from: MmRow, to: MmRow): void {
+    if (from === to) return;
+    this.forget(to);
     const b = this.#byMm.get(from);
-    if (b === undefined || from === to) return;
-    this.#byMm.set(to, { as: { ...b.as }, data: { ...b.data }, memlock: { ...b.memlock } });
+    if (b === undefined) return;
+    const { learned } = b;
+    const copied = { as: { ...b.as }, data: { ...b.data }, memlock: { ...b.memlock }, learned };
+    this.#byMm.set(to, copied);
   }
 
   #of(mm: MmRow, sig: number): Bounds {
@@ -116,7 +125,8 @@ export class LogLimits {
         low: 0,
         high: Math.floor(m.sig[`${name}Cur`][sig]! / PAGE) + 1,
       });
-      bounds = { as: bound('as'), data: bound('data'), memlock: bound('memlock') };
+      const [as, data, memlock] = [bound('as'), bound('data'), bound('memlock')];
+      bounds = { as, data, memlock, learned: false };
       this.#byMm.set(mm, bounds);
     }
     return bounds;
@@ -131,14 +141,19 @@ export class LogLimits {
     refusal.limit = '';
     const sig = m.task.sig[task]!;
     const bounds = this.#of(m.task.mm[task]!, sig);
+    const mm = m.task.mm[task]!;
+    this.#heldAs = m.mm.totalVm[mm]!;
+    this.#heldData = m.mm.dataVm[mm]!;
+    this.#heldLocked = m.mm.lockedVm[mm]!;
+    this.#tried = NOTHING;
+    if (!refused && !bounds.learned) return;
     const { expected } = call;
     const errno = expected.kind === 'errno' ? expected.errno : 0;
     const unlimited = (name: LimitName): boolean =>
       name !== 'ram' &&
       m.sig[`${name}Cur`][sig] === Number.POSITIVE_INFINITY &&
-      this.#told.get(m.task.mm[task]!)?.has(name) === true;
-    this.#tried = refused ? suspects(call.name, errno).filter((name) => !unlimited(name)) : [];
-    this.#held = this.#holds(m.task.mm[task]!);
+      this.#told.get(mm)?.has(name) === true;
+    if (refused) this.#tried = suspects(call.name, errno).filter((name) => !unlimited(name));
     this.#saved = {
       sig,
       cur: { as: m.sig.asCur[sig]!, data: m.sig.dataCur[sig]!, memlock: m.sig.memlockCur[sig]! },
@@ -181,18 +196,12 @@ export class LogLimits {
     const mm = m.task.mm[task]!;
     const bounds = this.#byMm.get(mm);
     if (bounds === undefined) return;
-    const now = this.#holds(mm);
+    // Only what grew was held against a limit, which may have been set below what was there.
+    const { totalVm, dataVm, lockedVm } = m.mm;
+    if (totalVm[mm]! > this.#heldAs) raise(bounds.as, totalVm[mm]!);
+    if (dataVm[mm]! > this.#heldData) raise(bounds.data, dataVm[mm]!);
     const privileged = (m.task.caps[task]! & CAP_IPC_LOCK) !== 0;
-    for (const name of RLIMITS) {
-      // Only what grew was held against a limit, which may have been set below what was there.
-      if (now[name] <= this.#held[name] || (name === 'memlock' && privileged)) continue;
-      raise(bounds[name], now[name]);
-    }
-  }
-
-  #holds(mm: MmRow): Record<RlimitName, number> {
-    const { totalVm, dataVm, lockedVm } = this.#m.mm;
-    return { as: totalVm[mm]!, data: dataVm[mm]!, memlock: lockedVm[mm]! };
+    if (!privileged && lockedVm[mm]! > this.#heldLocked) raise(bounds.memlock, lockedVm[mm]!);
   }
 
   /**
@@ -209,11 +218,13 @@ export class LogLimits {
       m.settings.totalRam = pages - 1;
       return NOTES.ram;
     }
-    const bound = this.#of(m.task.mm[task]!, m.task.sig[task]!)[limit];
+    const bounds = this.#of(m.task.mm[task]!, m.task.sig[task]!);
+    const bound = bounds[limit];
     const privileged = limit === 'memlock' && (m.task.caps[task]! & CAP_IPC_LOCK) !== 0;
     if (pages >= bound.high && !privileged) return '';
     if (privileged) m.task.caps[task] = m.task.caps[task]! & ~CAP_IPC_LOCK;
     bound.high = Math.min(bound.high, pages);
+    bounds.learned = true;
     return NOTES[limit];
   }
 
@@ -228,9 +239,11 @@ export class LogLimits {
       m.settings.totalRam = pages;
       return NOTES.ram;
     }
-    const bound = this.#of(m.task.mm[task]!, m.task.sig[task]!)[limit];
+    const bounds = this.#of(m.task.mm[task]!, m.task.sig[task]!);
+    const bound = bounds[limit];
     bound.low = pages;
     bound.high = Number.POSITIVE_INFINITY;
+    bounds.learned = true;
     return NOTES[limit];
   }
 }

@@ -322,7 +322,13 @@ export class LogRun {
     if (known !== undefined) return known;
     const number = pid === '' ? undefined : Number(pid);
     const born = number === undefined ? 0 : this.kernel.taskByPid(number);
-    const task = born !== 0 ? born : this.kernel.spawn(number === undefined ? {} : { pid: number });
+    let task = born;
+    if (task === 0) {
+      task = this.kernel.spawn(number === undefined ? {} : { pid: number });
+      const mm = this.m.task.mm[task]!;
+      this.learned.forget(mm);
+      this.#limits.forget(mm);
+    }
     this.#tasks.set(pid, task);
     return task;
   }
