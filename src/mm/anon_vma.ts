@@ -12,7 +12,7 @@ import {
   type VmaRow,
 } from '../base/index.ts';
 import type { Machine } from './mm_types.ts';
-import { VM_ACCESS_FLAGS, VM_SOFTDIRTY } from './vm_flags.ts';
+import { VM_ACCESS_FLAGS, VM_MAYBE_GUARD, VM_SOFTDIRTY } from './vm_flags.ts';
 
 /** anon_vma_chain_link(). */
 function link(m: Machine, v: VmaRow, a: AnonVmaRow): void {
@@ -46,7 +46,7 @@ function reusable(m: Machine, old: VmaRow, a: VmaRow, b: VmaRow): AnonVmaRow {
   const compatible =
     end[a] === start[b] &&
     file[a] === file[b] &&
-    ((flags[a]! ^ flags[b]!) & ~(VM_ACCESS_FLAGS | VM_SOFTDIRTY)) === 0 &&
+    ((flags[a]! ^ flags[b]!) & ~(VM_ACCESS_FLAGS | VM_SOFTDIRTY | VM_MAYBE_GUARD)) === 0 &&
     flags2[a] === flags2[b] &&
     pgoff[b] === pgoff[a]! + (end[a]! - start[a]!);
   if (!compatible || chainLength[old] !== 1) return 0;

@@ -63,9 +63,13 @@ export function folioIndex(m: Machine, head: Pfn): number {
   return hi * TWO32 + (m.page.index[head]! >>> 0);
 }
 
+/**
+ * Keeps 36 bits of the offset: enough for every address, and for the page cache, which asserts it.
+ * A private mapping of /dev/zero may begin at a larger offset; its folios' indexes are then taken
+ * modulo 2^36, and so are the distances that a reverse-map walk computes from them.
+ */
 export function setFolioIndex(m: Machine, head: Pfn, index: number): void {
-  const hi = Math.floor(index / TWO32);
-  assert(hi <= 15, 'page offsets have at most 36 bits');
+  const hi = Math.floor(index / TWO32) % 16;
   // The column keeps the low 32 bits.
   m.page.index[head] = index;
   m.page.flags[head] = (m.page.flags[head]! & ~INDEX_HI_MASK) | (hi << INDEX_HI_SHIFT);

@@ -5,7 +5,7 @@
  * become the shared zero page (6.12), so that resident memory falls. Page cache: nothing is mapped
  * again, it refaults; the split is uneven (6.15), only around the page asked for.
  */
-import type { Order, Pfn, VmaRow } from '../base/index.ts';
+import { mod, type Order, type Pfn, type VmaRow } from '../base/index.ts';
 import { cacheRemove, filePages } from './filemap.ts';
 import {
   folioIndex,
@@ -52,6 +52,9 @@ import {
   THP_SPLIT_PAGE_FAILED,
 } from './vmstat.ts';
 
+/** Indexes of folios are kept modulo 2^36 (setFolioIndex). */
+const INDEX_SPAN = 2 ** 36;
+
 /** Every VMA that may map an anonymous folio, with the address of the folio's first page there. */
 export function anonRmapWalk(
   m: Machine,
@@ -62,7 +65,8 @@ export function anonRmapWalk(
   const a = -m.page.mapping[head]!;
   for (let row = m.anonVma.firstChain[a]!; row !== 0; row = m.chain.nextOfAnon[row]!) {
     const v = m.chain.vma[row]!;
-    visit(v, m.vma.start[v]! + (index - m.vma.pgoff[v]!));
+    const distance = mod(index - m.vma.pgoff[v]! + INDEX_SPAN / 2, INDEX_SPAN) - INDEX_SPAN / 2;
+    visit(v, m.vma.start[v]! + distance);
   }
 }
 

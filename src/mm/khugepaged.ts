@@ -4,7 +4,15 @@
  * tells when it runs.
  */
 import { EAGAIN, EBUSY, EINVAL, ENOMEM, type Pfn, type TaskRow, type VmaRow, type Vpn } from '../base/index.ts';
-import { cacheGet, cacheInsert, cacheNext, cacheRemove, filePages, linearPageIndex } from './filemap.ts';
+import {
+  cacheGet,
+  cacheInsert,
+  cacheNext,
+  cacheRangeEmpty,
+  cacheRemove,
+  filePages,
+  linearPageIndex,
+} from './filemap.ts';
 import {
   allocFolio,
   folioIndex,
@@ -153,6 +161,8 @@ function collapseShmem(m: Machine, v: VmaRow, vpn: Vpn): number {
   const mm = m.vma.mm[v]!;
   const slot = pmdSlotAlloc(m, mm, vpn);
   if (isHugePmd(m.pt[slot]!)) return 0;
+  // An extent that is wholly empty counts as truncated (SCAN_TRUNCATED).
+  if (cacheRangeEmpty(m, inode, index, 512)) return -EINVAL;
   let huge = cacheGet(m, inode, index);
   if (huge === 0 || folioOrder(m, headOf(m, huge)) !== 9) {
     huge = collapseCache(m, inode, index);
