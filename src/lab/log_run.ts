@@ -19,7 +19,8 @@ import { LogLimits } from './log_limits.ts';
 import { type Pending, ThreadOrder } from './log_order.ts';
 import { PendingCalls } from './log_pending.ts';
 import { LearnedSpaces } from './log_state.ts';
-import { asInt, type LogCall, MAP_ANONYMOUS, sourceOf, Trial } from './log_trial.ts';
+import { LogTasks } from './log_tasks.ts';
+import { asInt, chooses, type LogCall, MAP_ANONYMOUS, sourceOf, Trial } from './log_trial.ts';
 import { observedCall, observedOf, same } from './log_verdict.ts';
 import type { StepReport, Verdict } from './report.ts';
 
@@ -72,8 +73,7 @@ export class LogRun {
   readonly #order: ThreadOrder;
   readonly #limits: LogLimits;
   readonly #fixer: LogFixer;
-  /** Tasks by the pid of the log; '' is the only task of a log without pids. */
-  readonly #tasks = new Map<string, TaskRow>();
+  readonly #tasks: LogTasks;
 
   constructor(program: Program, options: LogOptions) {
     this.#program = program;
@@ -88,12 +88,13 @@ export class LogRun {
     this.#trial = new Trial(this.kernel);
     this.#order = new ThreadOrder(this.m, this.#trial, this.learned);
     this.#limits = new LogLimits(this.kernel);
+    this.#tasks = new LogTasks(this.kernel, program, this.learned, this.#limits);
     this.#fixer = new LogFixer(this.kernel, this.learned, this.#trial);
   }
 
   /** Tasks that the log names, in order of appearance. */
   tasks(): ReadonlyMap<string, TaskRow> {
-    return this.#tasks;
+    return this.#tasks.all();
   }
 
   run(onProgress?: (done: number, total: number) => void): void {
@@ -121,7 +122,7 @@ export class LogRun {
       this.#put(i, step, { result: { none: true }, verdict: 'ignored' });
       return;
     }
-    const task = this.#taskOf(step.task);
+    const task = this.#tasks.of(step);
     if (this.m.task.alive[task] === 0) {
       this.#put(i, step, { result: { none: true }, verdict: 'ignored' });
       return;
@@ -190,7 +191,8 @@ export class LogRun {
     const mmBefore = this.m.task.mm[task]!;
     if (kind === 'memory') return this.#memoryCall(task, { name, values, expected });
     const result = observedCall(this.kernel, task, name, values, observedOf(expected));
-    this.#afterProcessCall(step, task, name, mmBefore);
+    if (this.m.task.mm[task] !== mmBefore) this.#tasks.executed(task);
+    else this.#tasks.born(task, { name, values, expected });
     const told = expected.kind === 'value' ? toldLimit(name, values) : -1;
     if (told >= 0) this.#limits.told(mmBefore, told);
     return { result, verdict: same(result, expected) ? 'matched' : 'unchecked' };
@@ -280,6 +282,9 @@ export class LogRun {
     if (this.#fixer.poolDecides(task, call, result)) {
       return { result, verdict: 'unchecked', note: 'how many huge pages are free is not known' };
     }
+    if (this.#tasks.isShared(task) && chooses(call)) {
+      return { result, verdict: 'unchecked', note: 'threads that are not traced map memory, too' };
+    }
     return { result, verdict: 'mismatched' };
   }
 
@@ -295,42 +300,6 @@ export class LogRun {
     if (!same(again, expected)) return undefined;
     this.#limits.succeeded(task, call);
     return { result: again, verdict: 'assumed', note };
-  }
-
-  /** fork and exec change who is who. */
-  #afterProcessCall(step: Step, task: TaskRow, name: string, mmBefore: number): void {
-    const mm = this.m.task.mm[task]!;
-    if (name === 'execve' || name === 'execveat') {
-      if (mm !== mmBefore) {
-        this.learned.forget(mm);
-        this.#limits.forget(mm);
-      }
-      return;
-    }
-    if (step.expected?.kind !== 'value') return;
-    const pid = word.toNumber(step.expected.value);
-    const child = this.kernel.taskByPid(pid);
-    if (child === 0 || child === task || this.#tasks.has(String(pid))) return;
-    if (!/^(v?fork|clone3?)$/.test(name)) return;
-    this.#tasks.set(String(pid), child);
-    this.learned.copy(mmBefore, this.m.task.mm[child]!);
-    this.#limits.copy(mmBefore, this.m.task.mm[child]!);
-  }
-
-  #taskOf(pid: string): TaskRow {
-    const known = this.#tasks.get(pid);
-    if (known !== undefined) return known;
-    const number = pid === '' ? undefined : Number(pid);
-    const born = number === undefined ? 0 : this.kernel.taskByPid(number);
-    let task = born;
-    if (task === 0) {
-      task = this.kernel.spawn(number === undefined ? {} : { pid: number });
-      const mm = this.m.task.mm[task]!;
-      this.learned.forget(mm);
-      this.#limits.forget(mm);
-    }
-    this.#tasks.set(pid, task);
-    return task;
   }
 
   #exited(step: Step, supersededBy: string | undefined): void {
