@@ -45,6 +45,8 @@ const PROGRAM_MOUNTS = 2;
 const PROGRAM_SHM = 4;
 export const PROGRAM_STATS = 8;
 export const PROGRAM_LAYOUT = 16;
+/** What the program writes to settings stays for the programs that follow. */
+export const PROGRAM_HOLD = 32;
 
 export const LEVELS = { none: 0, pages: 1, full: 2 } as const;
 export type Level = keyof typeof LEVELS;
@@ -61,8 +63,8 @@ export interface Encoded {
   readonly wire: readonly WireStep[];
   readonly tasks: readonly string[];
   readonly report: HostReport;
-  /** The program writes settings, so no other program may run beside it. */
-  readonly writesSettings: boolean;
+  /** The settings that the program writes, with the values: path and value in turn. */
+  readonly written: readonly (readonly [path: string, value: string])[];
 }
 
 const SIGCHLD = 17;
@@ -77,7 +79,7 @@ class Encoder implements Scope {
   readonly #level: number;
   readonly #program: Program;
   flags = 0;
-  writesSettings = false;
+  readonly written: [string, string][] = [];
   #step = 0;
 
   constructor(program: Program, level: number) {
@@ -150,9 +152,7 @@ class Encoder implements Scope {
       }
       case 'echo': {
         const hole = this.#begin('main', STEP.echo, 0, { level });
-        if (!op.path.startsWith('/proc/') || op.path.startsWith('/proc/sys')) {
-          this.writesSettings ||= op.path.startsWith('/sys') || op.path.startsWith('/proc/sys');
-        }
+        if (/^\/(?:sys|proc\/sys)\//.test(op.path)) this.written.push([op.path, op.value]);
         this.#path(op.path, step.task);
         const bytes = new Uint8Array(Buffer.from(op.value + '\n', 'latin1'));
         this.out.put(bytes.length);
@@ -368,6 +368,6 @@ export function encodeProgram(
   frame.put(encoder.wire.length);
   frame.append(encoder.out);
   frame.set(0, (frame.length - 1) * 4);
-  const { wire, tasks, report, writesSettings } = encoder;
-  return { frame, wire, tasks, report, writesSettings };
+  const { wire, tasks, report, written } = encoder;
+  return { frame, wire, tasks, report, written };
 }

@@ -2,8 +2,8 @@
  * The real kernel as a second implementation of "program → transcript". It needs root, a C compiler
  * and /proc/kpageflags; where something is missing, `open` says what.
  */
-import { mkdir } from 'node:fs/promises';
-import { arch, cpus, platform, release, tmpdir } from 'node:os';
+import { mkdir, readFile, stat } from 'node:fs/promises';
+import { arch, cpus, platform, release, tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { word } from '../base/index.ts';
 import type { Program } from '../scenario/index.ts';
@@ -11,7 +11,13 @@ import { parsePairs } from '../scenario/proc_text.ts';
 import { buildExecutor, cacheDirectory } from './build.ts';
 import { Connection, type Job } from './connection.ts';
 import { BEFORE_FIRST, decodeFrame } from './decode.ts';
-import { encodeProgram, type Level, PROGRAM_LAYOUT, PROGRAM_STATS } from './encode.ts';
+import {
+  encodeProgram,
+  type Level,
+  PROGRAM_HOLD,
+  PROGRAM_LAYOUT,
+  PROGRAM_STATS,
+} from './encode.ts';
 import { type HostLayout, layoutOf, type OwnImage } from './layout.ts';
 import { assemble, type HostTranscript } from './transcript.ts';
 
@@ -28,6 +34,11 @@ export interface HostOptions {
 
 export interface ExecuteOptions {
   readonly observe: Level;
+  /**
+   * What the program writes to settings stays until the next program that holds, so that programs
+   * that write the same values may run beside each other.
+   */
+  readonly hold?: boolean;
   /** Statistics of folio sizes and vmstat after each step; they count for the whole machine. */
   readonly stats?: boolean;
 }
@@ -42,6 +53,12 @@ export interface HostInfo {
   readonly shmFileSystem: string;
   readonly layout: HostLayout;
   readonly settings: ReadonlyMap<string, string>;
+  /** read_ahead_kb of the disk below the scenario's paths; 128 where it has none. */
+  readonly readAheadKb: number;
+  /** RAM (MemTotal). */
+  readonly memoryBytes: number;
+  /** Numbers of the capabilities that a program's first task has. */
+  readonly capabilities: readonly number[];
 }
 
 const FILE_SYSTEMS: Readonly<Record<string, string>> = {
@@ -68,6 +85,7 @@ export class HostKernel {
   /** Programs that are running; one that writes settings runs alone. */
   #running = 0;
   #alone = false;
+  #held: ReadonlyMap<string, string> = new Map();
   readonly #queue: (() => void)[] = [];
 
   private constructor(connection: Connection, options: HostOptions, info: HostInfo, own: OwnImage) {
@@ -118,18 +136,23 @@ export class HostKernel {
     const encoded = encodeProgram(program, this.#nextId++, {
       level: options.observe,
       limitMs: stepLimitMs,
-      flags: options.stats ? PROGRAM_STATS : 0,
+      flags: (options.stats ? PROGRAM_STATS : 0) | (options.hold ? PROGRAM_HOLD : 0),
     });
     const kernel = `host ${this.#info.release}`;
-    const context = { kernel, program, encoded, own: this.#own, layout: this.#info.layout };
+    const context = { kernel, program, encoded, own: this.#own, info: this.#info };
     if (encoded.report.errors > 0) return assemble(context, undefined, '');
+    const hold = options.hold === true;
+    const news = encoded.written.some(([path, value]) => this.#held.get(path) !== value);
     // One executor does one program after the other anyway.
-    await this.#enter(encoded.writesSettings && this.#connection.jobs.length > 1);
+    await this.#enter((hold || news) && this.#connection.jobs.length > 1);
     try {
       const limit = stepLimitMs * (program.steps.length + 1) + FRAME_LIMIT_MS;
-      const words = await ask(this.#freeJob(), encoded.frame.bytes(), limit);
+      // The first job holds the settings: only it knows what to put back.
+      const job = hold ? this.#connection.jobs[0]! : this.#freeJob();
+      if (hold) this.#held = new Map(encoded.written);
+      const words = await ask(job, encoded.frame.bytes(), limit);
       const decoded = words === undefined ? undefined : decodeFrame(words);
-      return assemble(context, decoded, this.#connection.errors);
+      return assemble({ ...context, hold }, decoded, this.#connection.errors);
     } finally {
       this.#leave();
     }
@@ -170,6 +193,31 @@ async function scratchParent(): Promise<string> {
   } catch {
     return tmpdir();
   }
+}
+
+const READ_AHEAD_KB = 128;
+
+/** The device number is coded as the kernel's new_encode_dev() does. */
+async function readAheadOf(directory: string): Promise<number> {
+  const { dev } = await stat(directory);
+  const device = `${(dev >>> 8) & 0xfff}:${(dev & 0xff) | ((dev >>> 12) & 0xfff00)}`;
+  try {
+    return Number(await readFile(`/sys/class/bdi/${device}/read_ahead_kb`, 'utf8'));
+  } catch {
+    return READ_AHEAD_KB;
+  }
+}
+
+/** The executor's tasks inherit ours. */
+async function capabilities(): Promise<number[]> {
+  const status = await readFile('/proc/self/status', 'utf8');
+  const digits = /^CapEff:\s*([0-9a-f]+)/m.exec(status)?.[1] ?? '';
+  const found: number[] = [];
+  for (let number = 0; number < digits.length * 4; number++) {
+    const digit = Number.parseInt(digits[digits.length - 1 - (number >> 2)]!, 16);
+    if ((digit >> (number & 3)) & 1) found.push(number);
+  }
+  return found;
 }
 
 /** Sends a frame and waits for the answer; undefined when the executor is gone. */
@@ -233,6 +281,9 @@ async function introduce(
     shmFileSystem: system('shm'),
     layout,
     settings: parsePairs(decoded.settingsBefore),
+    readAheadKb: await readAheadOf(await scratchParent()),
+    memoryBytes: totalmem(),
+    capabilities: await capabilities(),
   };
   return HostKernel.make(connection, options, info, own);
 }

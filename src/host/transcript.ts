@@ -6,10 +6,14 @@ import { parsePairs } from '../scenario/proc_text.ts';
 import type { StepOutcome, TaskObservation, Transcript } from '../scenario/transcript.ts';
 import type { Decoded, TaskView } from './decode.ts';
 import type { Encoded } from './encode.ts';
+import type { HostInfo } from './host_kernel.ts';
 import { type HostLayout, type OwnImage, observationOf } from './layout.ts';
 
 export interface HostTranscript extends Transcript {
   readonly layout: HostLayout;
+  readonly readAheadKb: number;
+  readonly memoryBytes: number;
+  readonly capabilities: readonly number[];
   /** Settings of the machine, path to value, before the program and after it. */
   readonly settingsBefore: ReadonlyMap<string, string>;
   readonly settingsAfter: ReadonlyMap<string, string>;
@@ -28,7 +32,9 @@ export interface Context {
   readonly program: Program;
   readonly encoded: Encoded;
   readonly own: OwnImage;
-  readonly layout: HostLayout;
+  readonly info: HostInfo;
+  /** The program's settings stay, so they differ after it. */
+  readonly hold?: boolean;
 }
 
 const NOT_EXECUTED: StepOutcome = { minflt: 0, majflt: 0 };
@@ -39,7 +45,7 @@ export function assemble(
   decoded: Decoded | undefined,
   errors: string,
 ): HostTranscript {
-  const { program, encoded, kernel, layout } = context;
+  const { program, encoded, kernel, info } = context;
   const { report } = encoded;
   if (decoded === undefined && report.errors === 0) {
     report.add('error', 'HOST015', undefined, `the executor ended${errors ? `: ${errors}` : ''}`);
@@ -90,7 +96,7 @@ export function assemble(
   }
   const settingsBefore = parsePairs(decoded?.settingsBefore ?? '');
   const settingsAfter = parsePairs(decoded?.settingsAfter ?? '');
-  for (const [path, value] of settingsBefore) {
+  for (const [path, value] of context.hold ? [] : settingsBefore) {
     const now = settingsAfter.get(path);
     if (now === value) continue;
     report.add(
@@ -107,7 +113,10 @@ export function assemble(
     expectations,
     blockedSteps: [...blockedSteps],
     stats,
-    layout,
+    layout: info.layout,
+    readAheadKb: info.readAheadKb,
+    memoryBytes: info.memoryBytes,
+    capabilities: info.capabilities,
     settingsBefore,
     settingsAfter,
     notes: report.found,

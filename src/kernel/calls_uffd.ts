@@ -171,18 +171,13 @@ function copy(k: KernelState, t: TaskRow, u: Row, s: StructValue): Outcome {
   if (typeof dst === 'number') return dst;
   if (src === undefined || (mode & ~3) !== 0) return -EINVAL;
   const pages = dst.end - dst.start;
-  const content: number[] = [];
-  let reached = 0;
-  for (let i = 0; i < pages; i++) {
-    const at = word.add(src, word.fromNumber(i * 4096));
-    if (touchRange(m, t, at, 4096, false) < 4096) break;
-    content.push(word.offsetOf(at) === 0 ? userByte(m, t, at) : m.nextContent++);
-    reached++;
-  }
-  if (reached === 0) return -EFAULT;
   const wp = (mode & 2) !== 0;
   const mm = m.uffd.mm[u]!;
-  const done = mfillAtomic(m, u, mm, dst.start, reached, UFFD_COPY, wp, (i) => content[i]!);
+  const done = mfillAtomic(m, u, mm, dst.start, pages, UFFD_COPY, wp, (i) => {
+    const at = word.add(src, word.fromNumber(i * 4096));
+    if (touchRange(m, t, at, 4096, false) < 4096) return -EFAULT;
+    return word.offsetOf(at) === 0 ? userByte(m, t, at) : m.nextContent++;
+  });
   return filled(done, pages);
 }
 

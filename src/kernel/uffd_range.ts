@@ -44,7 +44,7 @@ export function setRange(
       if (u === 0) uffdResetCtx(m, held);
       else m.vma.uffd[held] = u;
     }
-    v = findVmaIntersection(m, mm, to, r.end);
+    v = to < r.end ? findVmaIntersection(m, mm, to, r.end) : 0;
   }
   return 0;
 }

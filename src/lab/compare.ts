@@ -14,10 +14,22 @@ function stepDifferences(runs: readonly RunReport[]): Difference[] {
         found.push({ line: step.line, task: step.task, what, values });
       }
     };
-    put('result', same.map((s) => s.result));
-    put('faults', same.map((s) => faults(s.minflt, s.majflt)));
-    put('signal', same.map((s) => (s.signal ? `${s.signal.name}/${s.signal.code}` : 'none')));
-    put('verdict', same.map((s) => s.verdict));
+    put(
+      'result',
+      same.map((s) => s.result),
+    );
+    put(
+      'faults',
+      same.map((s) => faults(s.minflt, s.majflt)),
+    );
+    put(
+      'signal',
+      same.map((s) => (s.signal ? `${s.signal.name}/${s.signal.code}` : 'none')),
+    );
+    put(
+      'verdict',
+      same.map((s) => s.verdict),
+    );
   });
   return found;
 }

@@ -1,7 +1,7 @@
 /** Arguments of a step as the modelled kernel takes them: numbers, text, structs, arrays. */
 import { type U64, word } from '../base/index.ts';
 import type { Value } from '../kernel/index.ts';
-import { evaluateExpr, type Expr } from '../scenario/index.ts';
+import { type Expr, evaluateExpr } from '../scenario/index.ts';
 
 export type Resolve = (name: string) => U64 | undefined;
 

@@ -1,6 +1,7 @@
 /** `faultline kernels`: what is modelled, and in which rules each kernel differs from the default. */
-import { DEFAULT_KERNEL, findKernel, KERNELS } from '../mm/release.ts';
+
 import type { Release } from '../mm/mm_types.ts';
+import { DEFAULT_KERNEL, findKernel, KERNELS } from '../mm/release.ts';
 
 export interface KernelEntry {
   readonly name: string;
@@ -34,10 +35,11 @@ const WORDS: { readonly [K in keyof Release]?: (value: Release[K]) => string } =
     on ? 'a split maps zero pages for zeroes' : 'a split keeps zero-filled pages',
   splitNonUniform: (on) =>
     on ? 'file folios are split around the hole' : 'file folios are split to single pages',
-  ptReclaim: (on) =>
-    on ? 'MADV_DONTNEED frees page tables' : 'MADV_DONTNEED keeps page tables',
+  ptReclaim: (on) => (on ? 'MADV_DONTNEED frees page tables' : 'MADV_DONTNEED keeps page tables'),
   guardRegions: (where) =>
-    where === 'none' ? 'no guard regions' : `guard regions in ${where === 'any' ? 'any' : 'anonymous'} memory`,
+    where === 'none'
+      ? 'no guard regions'
+      : `guard regions in ${where === 'any' ? 'any' : 'anonymous'} memory`,
   mremapMany: (on) => (on ? 'mremap moves several VMAs' : 'mremap moves one VMA'),
   readPteDirty: (on) =>
     on ? 'read faults map dirty folios dirty' : 'read faults map shared pages clean',

@@ -1,6 +1,6 @@
 /** The laws beside a run: checked after every step, told of every access. */
 import type { TaskRow } from '../base/index.ts';
-import { type Effect, LawBook, LAWS, type LawName, type Violation } from '../laws/index.ts';
+import { type Effect, LAWS, LawBook, type LawName, type Violation } from '../laws/index.ts';
 import type { Machine } from '../mm/mm_types.ts';
 import type { Watcher } from './model_kernel.ts';
 import { hexPage } from './observe.ts';
@@ -64,7 +64,7 @@ export class LawWatch implements Watcher {
     list.push({
       law: v.law,
       line,
-      task: v.task === 0 ? '' : this.#m.names[this.#m.task.name[v.task]!] ?? '',
+      task: v.task === 0 ? '' : (this.#m.names[this.#m.task.name[v.task]!] ?? ''),
       address: v.vpn < 0 ? '' : hexPage(v.vpn),
       found: v.found,
       due: v.due,

@@ -10,6 +10,7 @@ import {
   VM_ACCOUNT,
   VM_EXEC,
   VM_GROWSDOWN,
+  VM_IO,
   VM_MAYEXEC,
   VM_MAYREAD,
   VM_MAYWRITE,
@@ -48,7 +49,8 @@ export function kernelLayout(layout: ProgramLayout): Layout {
       {
         start: layout.own.startVpn,
         end: layout.own.endVpn,
-        flags: rw | VM_EXEC | VM_NOHUGEPAGE,
+        // Its pages are all there from the start, so mlockall() has nothing to bring in.
+        flags: rw | VM_EXEC | VM_NOHUGEPAGE | VM_IO,
       },
       { start: layout.stackStartVpn, end: layout.stackEndVpn, flags: rw | VM_GROWSDOWN },
     ],
@@ -56,8 +58,9 @@ export function kernelLayout(layout: ProgramLayout): Layout {
 }
 
 /** The first task; execve has touched the top page of its stack. */
-export function spawnFirst(kernel: Kernel, layout: ProgramLayout): TaskRow {
-  const task = kernel.spawn({ layout: kernelLayout(layout) });
+export function spawnFirst(kernel: Kernel, layout: ProgramLayout, caps?: number): TaskRow {
+  const given = caps === undefined ? {} : { caps };
+  const task = kernel.spawn({ layout: kernelLayout(layout), ...given });
   const top = layout.stackEndVpn - 1;
   access(kernel.m, task, top, ACCESS_WRITE);
   storeContent(kernel.m, task, top, 1);

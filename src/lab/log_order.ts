@@ -2,25 +2,16 @@
  * Calls of several threads that overlap in time: a log gives the order of their ends, the kernel
  * may have taken them in another.
  *
- * A call that was in progress when another one ended may have taken effect before it. It is taken
- * first where the other's recorded address could not come about otherwise, or its own could not
- * afterwards. What is not decided by addresses keeps the order of the log.
+ * A call that was in progress when another one ended may have taken effect before it. Orders are
+ * tried until one is found in which every call comes to its recorded address, and which takes no
+ * call after one that makes its recorded address impossible. What addresses do not decide keeps the
+ * order of the log.
  */
-import { PMD_PAGES, type TaskRow, word } from '../base/index.ts';
+import type { TaskRow } from '../base/index.ts';
 import type { Machine } from '../mm/mm_types.ts';
-import { findVma, lastVma } from '../mm/vma_tree.ts';
+import { Shadow } from './log_shadow.ts';
 import type { LearnedSpaces } from './log_state.ts';
-import {
-  asInt,
-  chooses,
-  freed,
-  type LogCall,
-  occupied,
-  overlap,
-  type Range,
-  sourceOf,
-  type Trial,
-} from './log_trial.ts';
+import { asInt, chooses, freed, type LogCall, occupied } from './log_trial.ts';
 
 /** A call in progress: its step, who made it. */
 export interface Pending {
@@ -28,6 +19,10 @@ export interface Pending {
   readonly task: TaskRow;
   readonly call: LogCall;
 }
+
+/** Orders that are tried for one call; the longest that is. */
+const MAX_TRIES = 1500;
+const MAX_LENGTH = 8;
 
 const IPC_RMID = 0;
 
@@ -40,91 +35,100 @@ function usesSegment({ name, expected }: LogCall): boolean {
   return expected.kind === 'value' && (name === 'shmat' || name === 'remap_file_pages');
 }
 
-/** How deep one call waits for another. */
-const MAX_DEPTH = 4;
+/** An order found: calls to take before, and how many others it makes impossible. */
+interface Order {
+  readonly first: readonly Pending[];
+  readonly spoiled: number;
+}
 
 export class ThreadOrder {
   readonly #m: Machine;
-  readonly #trial: Trial;
   readonly #learned: LearnedSpaces;
+  #tries = 0;
+  #best: Order | undefined;
 
-  constructor(m: Machine, trial: Trial, learned: LearnedSpaces) {
+  constructor(m: Machine, learned: LearnedSpaces) {
     this.#m = m;
-    this.#trial = trial;
     this.#learned = learned;
   }
 
-  /**
-   * Takes those of `others` that came before `own`, in order. `take` executes one.
-   */
+  /** Takes those of `others` that came before `own`, in order. `take` executes one. */
   settle(own: Pending, others: readonly Pending[], take: (p: Pending) => void): void {
-    if (!this.#learned.of(this.#m.task.mm[own.task]!).base) return;
-    const left = new Set(others);
-    const hole = freed(own.call);
-    if (hole !== undefined) {
-      for (const other of [...left]) {
-        if (!this.#spoils(hole, other)) continue;
-        left.delete(other);
-        take(other);
-      }
+    const mm = this.#m.task.mm[own.task]!;
+    if (removesSegment(own.call)) for (const p of others) if (usesSegment(p.call)) take(p);
+    if (!this.#learned.of(mm).base) return;
+    const movers = others.filter(({ call }) => changes(call));
+    if (movers.length === 0) return;
+    if (own.call.expected.kind !== 'value') {
+      this.#settleRefusal(own, movers, take);
+      return;
     }
-    for (const other of removesSegment(own.call) ? [...left] : []) {
-      if (!usesSegment(other.call)) continue;
-      left.delete(other);
-      take(other);
+    this.#tries = 0;
+    this.#best = undefined;
+    const shadow = Shadow.of(this.#m, mm);
+    const longest = Math.min(MAX_LENGTH, movers.length);
+    for (let length = 0; length <= longest && !this.#done(); length++) {
+      this.#search(shadow, own, movers, [], length);
     }
-    this.#makeFit(own, left, take, 0);
+    for (const p of this.#found()) take(p);
   }
 
-  /** Takes what has to come before `own` until it fits. False where that cannot be had. */
-  #makeFit(own: Pending, left: Set<Pending>, take: (p: Pending) => void, depth: number): boolean {
-    while (this.#trial.fits(own.task, own.call) === false) {
-      const helper = [...left].find((p) => this.#helps(p, own));
-      if (helper === undefined || depth > MAX_DEPTH) return false;
-      left.delete(helper);
-      this.#makeFit(helper, left, take, depth + 1);
-      take(helper);
+  /** Memory ran out, or a limit: what others were mapping had been mapped by then. */
+  #settleRefusal(own: Pending, movers: readonly Pending[], take: (p: Pending) => void): void {
+    const { expected } = own.call;
+    if (expected.kind !== 'errno' || expected.name !== 'ENOMEM') return;
+    for (const p of movers) {
+      if (occupied(p.call) === undefined || freed(p.call) !== undefined) continue;
+      if (Shadow.of(this.#m, this.#m.task.mm[own.task]!).fits(p.call)) take(p);
     }
-    return true;
   }
 
-  /** Would `own`, which does not fit, be nearer to it after `other`? */
-  #helps(other: Pending, own: Pending): boolean {
-    const taken = occupied(other.call);
-    const given = freed(other.call);
-    const source = sourceOf(own.call);
-    if (!chooses(own.call)) return overlap(taken, source);
-    const wanted = occupied(own.call);
-    const at = this.#trial.place(own.task, own.call);
-    if (wanted === undefined || at === undefined) return false;
-    const moves = own.call.name === 'mremap';
-    if (at < 0) return overlap(taken, source) || overlap(given, wanted);
-    const pages = wanted.end - wanted.start;
-    if (overlap(taken, { start: at, end: at + pages })) return true;
-    const around: Range = { start: wanted.start - PMD_PAGES, end: wanted.end + PMD_PAGES };
-    const free = this.#trial.free(own.task, wanted, moves ? source : undefined);
-    return overlap(given, free ? around : wanted);
+  #done(): boolean {
+    return this.#tries > MAX_TRIES || this.#best?.spoiled === 0;
   }
 
-  /** `other` fits now; would it choose another place once `hole` is free? */
-  #spoils(hole: Range, other: Pending): boolean {
-    const { call, task } = other;
-    if (!chooses(call) || this.#trial.fits(task, call) !== true) return false;
-    const target = occupied(call)!;
-    const m = this.#m;
-    const mm = m.task.mm[task]!;
-    const source = sourceOf(call);
-    const stays = call.name === 'mremap' && target.start === source.start;
-    if (stays) return false;
-    if (call.name === 'mremap' && hole.start <= source.end && hole.end > source.end) return true;
-    if (call.name === 'mmap' && word.pageOf(asInt(call.values[0])) === target.start) return false;
-    const legacy = m.mm.legacyLayout[mm] !== 0;
-    if (legacy ? hole.end > target.start : hole.start < target.end) return false;
-    const above = findVma(m, mm, hole.end);
-    const below = findVma(m, mm, hole.start);
-    const before = below !== 0 ? m.vma.prev[below]! : lastVma(m, mm);
-    const low = Math.min(hole.start, before === 0 ? 0 : m.vma.end[before]!);
-    const high = Math.max(hole.end, above === 0 ? m.mm.mmapBase[mm]! : m.vma.start[above]!);
-    return high - low >= target.end - target.start;
+  #found(): readonly Pending[] {
+    return this.#best?.first ?? [];
   }
+
+  /** Tries all orders in which exactly `length` more calls come before `own`. */
+  #search(
+    shadow: Shadow,
+    own: Pending,
+    left: readonly Pending[],
+    first: readonly Pending[],
+    length: number,
+  ): void {
+    this.#tries++;
+    if (this.#done()) return;
+    if (length === 0) {
+      if (!shadow.fits(own.call)) return;
+      const spoiled = this.#spoils(shadow, own, left);
+      if (this.#best === undefined || spoiled < this.#best.spoiled) this.#best = { first, spoiled };
+      return;
+    }
+    for (const p of left) {
+      if (!shadow.fits(p.call)) continue;
+      const rest = left.filter((q) => q !== p);
+      this.#search(shadow.after(p.call), own, rest, [...first, p], length - 1);
+    }
+  }
+
+  /** How many of the calls that are left fit now and would not after `own`. */
+  #spoils(shadow: Shadow, own: Pending, left: readonly Pending[]): number {
+    if (!changes(own.call)) return 0;
+    let after: Shadow | undefined;
+    let spoiled = 0;
+    for (const { call } of left) {
+      if (!chooses(call) || !shadow.fits(call)) continue;
+      after ??= shadow.after(own.call);
+      if (!after.fits(call)) spoiled++;
+    }
+    return spoiled;
+  }
+}
+
+/** Succeeded, and changed what is mapped. */
+function changes(call: LogCall): boolean {
+  return occupied(call) !== undefined || freed(call) !== undefined;
 }

@@ -86,7 +86,7 @@ export class LogRun {
     this.m = this.kernel.m;
     this.#pending = new PendingCalls(program);
     this.#trial = new Trial(this.kernel);
-    this.#order = new ThreadOrder(this.m, this.#trial, this.learned);
+    this.#order = new ThreadOrder(this.m, this.learned);
     this.#limits = new LogLimits(this.kernel);
     this.#tasks = new LogTasks(this.kernel, program, this.learned, this.#limits);
     this.#fixer = new LogFixer(this.kernel, this.learned, this.#trial);

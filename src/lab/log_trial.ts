@@ -12,6 +12,7 @@ import { mmapMinVpn } from '../mm/vma.ts';
 import { findVmaIntersection, vmaLookup } from '../mm/vma_tree.ts';
 import type { Expected } from '../scenario/index.ts';
 
+export const MAP_SHARED = 0x01;
 export const MAP_FIXED = 0x10;
 export const MAP_ANONYMOUS = 0x20;
 export const MAP_32BIT = 0x40;

@@ -80,6 +80,8 @@ export interface ModelOptions {
   /** Bytes of RAM. */
   readonly memory: number;
   readonly layout?: ProgramLayout;
+  /** CAP_* of the first task (src/mm/fs_types.ts); else all. */
+  readonly caps?: number;
   /** A machine of equal size that is used no more. */
   readonly reuse?: Machine;
 }
@@ -101,7 +103,9 @@ export class ModelKernel {
       ...(options.reuse === undefined ? {} : { reuse: options.reuse }),
     });
     this.m = this.kernel.m;
-    this.tasks.set(firstTask, spawnFirst(this.kernel, options.layout ?? DEFAULT_LAYOUT));
+    const first = spawnFirst(this.kernel, options.layout ?? DEFAULT_LAYOUT, options.caps);
+    this.kernel.setTaskName(first, firstTask);
+    this.tasks.set(firstTask, first);
   }
 
   /** The row of a task by name; '' is the first. */
@@ -245,7 +249,10 @@ export class ModelKernel {
       this.values.set(step.bind, result.value);
       if (createsTask(name)) {
         const child = this.kernel.taskByPid(word.toNumber(result.value));
-        if (child !== 0) this.tasks.set(step.bind, child);
+        if (child !== 0) {
+          this.tasks.set(step.bind, child);
+          this.kernel.setTaskName(child, step.bind);
+        }
       }
     }
     return { value: result.value };

@@ -27,6 +27,8 @@ export interface VerifyResult {
 
 export interface OtherTranscript extends Transcript {
   readonly layout: ProgramLayout;
+  /** Effective capabilities of the first task, as bits by the kernel's numbers; else all. */
+  readonly capabilities?: readonly number[];
   /** read_ahead_kb of the disk that the program's files lie on. */
   readonly readAheadKb?: number;
 }
@@ -37,6 +39,17 @@ export interface VerifyOptions {
   readonly memory?: number;
   /** The machine of an earlier verification, used no more. */
   readonly reuse?: Machine;
+}
+
+/** The kernel's capability numbers in the order of the model's bits (CAP_* of fs_types.ts). */
+const CAP_NUMBERS = [14, 17, 21, 24, 19, 23, 1, 7, 15];
+
+function capsOf(numbers: readonly number[]): number {
+  let caps = 0;
+  CAP_NUMBERS.forEach((number, bit) => {
+    if (numbers.includes(number)) caps |= 1 << bit;
+  });
+  return caps;
 }
 
 function firstTask(program: Program): string {
@@ -71,7 +84,11 @@ class Verification {
     const { release, reuse } = options;
     const memory = program.memory ?? options.memory ?? DEFAULT_MEMORY;
     const { layout } = other;
-    const more = reuse === undefined ? {} : { reuse };
+    const { capabilities } = other;
+    const more = {
+      ...(reuse === undefined ? {} : { reuse }),
+      ...(capabilities === undefined ? {} : { caps: capsOf(capabilities) }),
+    };
     this.#kernel = new ModelKernel({ release, memory, layout, ...more }, firstTask(program));
     this.#other = other;
     if (other.readAheadKb !== undefined) {

@@ -6,13 +6,13 @@
 import { type Diagnostic, type TaskRow, type U64, word } from '../base/index.ts';
 import { folioOrder, headOf } from '../mm/folio.ts';
 import { frameAt, isLeafPmd, leafEntry } from '../mm/memory.ts';
-import { DEFAULT_KERNEL } from '../mm/release.ts';
 import { isGuardMarker } from '../mm/pgtable.ts';
+import { DEFAULT_KERNEL } from '../mm/release.ts';
 import { WhyLog } from '../mm/why.ts';
 import type { Program, Step } from '../scenario/index.ts';
 import type { ModelKernel } from './model_kernel.ts';
 import type { WhyFault, WhyReport } from './report.ts';
-import { DEFAULT_MEMORY, releaseOf, type RunOptions, ScenarioRun } from './run.ts';
+import { DEFAULT_MEMORY, type RunOptions, releaseOf, ScenarioRun } from './run.ts';
 import { decisionOf, sizeText } from './why_words.ts';
 
 export interface WhyOptions extends Omit<RunOptions, 'laws'> {

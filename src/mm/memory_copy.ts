@@ -30,7 +30,6 @@ import {
 } from './pgtable.ts';
 import { folioAddFileRmapPtes, folioAddRmapPmd } from './rmap.ts';
 import { swapDuplicate } from './swap.ts';
-import { uffdWp } from './vma_prot.ts';
 import {
   OPS_NONE,
   VM_MAYBE_GUARD,
@@ -39,6 +38,7 @@ import {
   VM_PFNMAP,
   VM_SHARED,
 } from './vm_flags.ts';
+import { uffdWp } from './vma_prot.ts';
 import { NR_PAGETABLE } from './vmstat.ts';
 
 /** vma_needs_copy(). */
@@ -61,6 +61,8 @@ export function copyPageRange(m: Machine, dst: VmaRow, src: VmaRow): number {
       at = (region + 1) * REGION_PAGES;
       continue;
     }
+    // copy_pud_range() makes the child's upper tables wherever the parent has them.
+    pmdSlotAlloc(m, m.vma.mm[dst]!, at);
     const blockEnd = Math.min(last, at - (at % 512) + 512);
     const slot = row * 512 + ((at - region * REGION_PAGES) >> 9);
     const entry = m.pt[slot]!;
@@ -150,7 +152,13 @@ function copyPteRange(
 }
 
 /** Swap entries are shared; guard and poison markers are copied, uffd-wp only where it still holds. */
-function copyNonPresent(m: Machine, dst: VmaRow, slot: number, target: number, keepWp: boolean): void {
+function copyNonPresent(
+  m: Machine,
+  dst: VmaRow,
+  slot: number,
+  target: number,
+  keepWp: boolean,
+): void {
   const pte = m.pt[slot]!;
   if (isSwapEntry(pte)) {
     swapDuplicate(m, swapOffset(pte));

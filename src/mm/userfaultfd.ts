@@ -40,9 +40,17 @@ import {
 } from './pgtable.ts';
 import { folioAddFileRmapPtes, folioAddNewAnonRmap } from './rmap.ts';
 import { SGP_NOALLOC, SGP_WRITE, shmemGetFolio, shmemResult } from './shmem.ts';
-import { vmaLookup } from './vma_tree.ts';
+import {
+  OPS_FILE,
+  OPS_NONE,
+  OPS_SHM,
+  OPS_SHMEM,
+  OPS_SHMEM_ANON,
+  VM_SHARED,
+  VM_WRITE,
+} from './vm_flags.ts';
 import { pageProt, uffdWp } from './vma_prot.ts';
-import { OPS_FILE, OPS_NONE, OPS_SHM, OPS_SHMEM, OPS_SHMEM_ANON, VM_SHARED, VM_WRITE } from './vm_flags.ts';
+import { vmaLookup } from './vma_tree.ts';
 
 /** What UFFDIO_COPY and UFFDIO_ZEROPAGE install. */
 export const UFFD_COPY = 0;
@@ -68,7 +76,14 @@ function freeSlot(m: Machine, slot: number): boolean {
   return pte === 0 || (isMarker(pte) && (pte & MARKER_UFFD_WP) !== 0);
 }
 
-function install(m: Machine, v: VmaRow, vpn: Vpn, pfn: number, newAnon: boolean, wp: boolean): number {
+function install(
+  m: Machine,
+  v: VmaRow,
+  vpn: Vpn,
+  pfn: number,
+  newAnon: boolean,
+  wp: boolean,
+): number {
   const mm = m.vma.mm[v]!;
   const slot = pteSlotAlloc(m, mm, vpn);
   if (!freeSlot(m, slot)) return -EEXIST;
@@ -89,7 +104,8 @@ function install(m: Machine, v: VmaRow, vpn: Vpn, pfn: number, newAnon: boolean,
 
 /**
  * Installs pages over [start, start+pages), stopping at the first that cannot be. Returns how many
- * were installed, or a negative errno when none was.
+ * were installed, or a negative errno when none was. `content` reads page i of the source, once its
+ * destination has been found good; it gives a negative errno where that cannot be read.
  * Source: mm/userfaultfd.c mfill_atomic(), 6.18.
  */
 export function mfillAtomic(
@@ -112,7 +128,7 @@ export function mfillAtomic(
   if (!shmem && what === UFFD_CONTINUE) return -EINVAL;
   if (!shared && anonVmaPrepare(m, v) !== 0) return -ENOMEM;
   for (let i = 0; i < pages; i++) {
-    const error = fillOne(m, v, start + i, what, wp, shmem && shared, content(i));
+    const error = fillOne(m, v, start + i, what, wp, shmem && shared, () => content(i));
     if (error !== 0) return i > 0 ? i : error;
   }
   return pages;
@@ -125,11 +141,12 @@ function fillOne(
   what: number,
   wp: boolean,
   intoCache: boolean,
-  content: number,
+  content: () => number,
 ): number {
   const mm = m.vma.mm[v]!;
   const pmd = pmdSlotAlloc(m, mm, vpn);
   if (isHugePmd(m.pt[pmd]!)) return -EEXIST;
+  pteSlotAlloc(m, mm, vpn);
   if (what === UFFD_POISON) {
     const slot = pteSlotAlloc(m, mm, vpn);
     if (!freeSlot(m, slot)) return -EEXIST;
@@ -150,11 +167,14 @@ function fillOne(
     m.pt[slot] = makePte(m.zeroPfn, (pageProt(m, v) & ~PTE_W) | PTE_A);
     return 0;
   }
+  // The source is read before the destination's entry is looked at.
+  const value = content();
+  if (value < 0) return value;
   if (!freeSlot(m, pteSlotAlloc(m, mm, vpn))) return -EEXIST;
   const head = allocFolio(m, 0);
   if (head === 0) return -ENOMEM;
   m.page.flags[head] = m.page.flags[head]! | PG_WRITTEN;
-  if (m.content.length !== 0) m.content[head] = content;
+  if (m.content.length !== 0) m.content[head] = value;
   return install(m, v, vpn, head, true, wp);
 }
 
@@ -165,16 +185,18 @@ function fillShmem(
   vpn: Vpn,
   what: number,
   wp: boolean,
-  content: number,
+  content: () => number,
 ): number {
   const inode = m.file.inode[m.vma.file[v]!]!;
   const index = linearPageIndex(m, v, vpn);
+  const value = what === UFFD_COPY ? content() : 0;
+  if (value < 0) return value;
   if (index >= filePages(m, inode)) return -EFAULT;
   if (cacheGet(m, inode, index) !== 0) return -EEXIST;
   const error = shmemGetFolio(m, inode, index, 0, SGP_WRITE, 0, vpn);
   if (error !== 0) return error === -ENOSPC ? -ENOMEM : error;
   const pfn = shmemResult.pfn;
-  if (what === UFFD_COPY) markWritten(m, pfn, content);
+  if (what === UFFD_COPY) markWritten(m, pfn, value);
   folioMarkDirty(m, headOf(m, pfn));
   return install(m, v, vpn, pfn, false, wp);
 }

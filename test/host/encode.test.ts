@@ -54,10 +54,12 @@ describe('encode', () => {
     expect(codes(log, 'test.log')).toEqual(['0 error HOST004']);
   });
 
-  it('knows whether a program writes settings of the machine', () => {
-    expect(encode('echo 1 > /sys/kernel/mm/ksm/run').writesSettings).toBe(true);
-    expect(encode('echo 1 > /proc/sys/vm/overcommit_memory').writesSettings).toBe(true);
-    expect(encode('p: read 0\necho 1 > /proc/p/clear_refs').writesSettings).toBe(false);
+  it('knows which settings of the machine a program writes', () => {
+    const ksm = '/sys/kernel/mm/ksm/run';
+    const overcommit = '/proc/sys/vm/overcommit_memory';
+    expect(encode(`echo 1 > ${ksm}`).written).toEqual([[ksm, '1']]);
+    expect(encode(`echo 2 > ${overcommit}`).written).toEqual([[overcommit, '2']]);
+    expect(encode('p: read 0\necho 1 > /proc/p/clear_refs').written).toEqual([]);
   });
 });
 

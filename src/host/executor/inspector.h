@@ -25,7 +25,7 @@ enum { OP_IMM = 0, OP_VAR, OP_TASK, OP_NEG, OP_NOT, OP_ADD, OP_SUB, OP_MUL, OP_O
 enum { ARG_VALUE = 0, ARG_BYTES };
 
 /* Flags of a program. */
-enum { PROGRAM_FILES = 1, PROGRAM_MOUNTS = 2, PROGRAM_SHM = 4, PROGRAM_STATS = 8, PROGRAM_LAYOUT = 16 };
+enum { PROGRAM_FILES = 1, PROGRAM_MOUNTS = 2, PROGRAM_SHM = 4, PROGRAM_STATS = 8, PROGRAM_LAYOUT = 16, PROGRAM_HOLD = 32 };
 
 enum { OBSERVE_NONE = 0, OBSERVE_PAGES, OBSERVE_FULL };
 
@@ -127,6 +127,8 @@ int write_setting(u32 step, const char *path, const u8 *value, u32 size);
 int cat_file(u32 step, const char *path);
 void report_settings(int after);
 void undo_settings(void); /* what the program wrote gets its old value again */
+void hold_settings(void); /* what the program wrote stays until the next program that holds */
+void release_settings(void);
 void put_stats(u32 step);
 
 /* ---- rooms.c: namespaces, scratch directory, cleaning */

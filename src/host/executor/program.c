@@ -491,6 +491,7 @@ void run_program(struct reader *r) {
   record_begin(REC_BEGIN);
   put(id);
   record_end();
+  if (flags & PROGRAM_HOLD) release_settings();
   report_settings(0);
   if (flags & PROGRAM_STATS) put_stats(NONE);
   reset_pids();
@@ -519,6 +520,7 @@ void run_program(struct reader *r) {
   if (r->bad) die("a malformed program (step %u)", done);
   end_program();
   clean_room(flags);
+  if (flags & PROGRAM_HOLD) hold_settings();
   undo_settings();
   report_settings(1);
   record_begin(REC_END);

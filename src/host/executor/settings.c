@@ -130,11 +130,13 @@ static struct {
   char path[160], value[512];
 } undo[64];
 static int undo_count;
+/* Of these, the ones that are held for the programs to come (PROGRAM_HOLD). */
+static int held_count;
 
 /* Before the first write the old value is known to the guard, and to the end of the program. */
 static void save_setting(u32 step, const char *path) {
   char message[1024], value[512];
-  for (int i = 0; i < undo_count; i++)
+  for (int i = held_count; i < undo_count; i++)
     if (!strcmp(undo[i].path, path)) return;
   int fd = open_file(path, O_RDONLY);
   if (fd < 0) return;
@@ -154,13 +156,22 @@ static void save_setting(u32 step, const char *path) {
   undo_count++;
 }
 
-void undo_settings(void) {
-  while (undo_count > 0) {
+static void undo_down_to(int count) {
+  while (undo_count > count) {
     undo_count--;
     int error = write_file(undo[undo_count].path, undo[undo_count].value, (u32)strlen(undo[undo_count].value));
     if (error)
       note(0, NOTE_LEFT, -error, "%s could not be put back to %s", undo[undo_count].path, undo[undo_count].value);
   }
+}
+
+void undo_settings(void) { undo_down_to(held_count); }
+
+void hold_settings(void) { held_count = undo_count; }
+
+void release_settings(void) {
+  held_count = 0;
+  undo_down_to(0);
 }
 
 int write_setting(u32 step, const char *path, const u8 *value, u32 size) {
