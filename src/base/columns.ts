@@ -21,14 +21,29 @@ type ArrayOf<T extends ColumnType> = T extends 'f64'
 
 export type Columns<S extends Schema> = { [K in keyof S]: ArrayOf<S[K]> };
 
-export interface TableHead {
+/**
+ * What all tables have in common, in an object of one shape: newRow() and freeRow() serve twelve
+ * kinds of table, and look at nothing else of them.
+ */
+export interface Rows {
   /** High-water mark: rows 1..used-1 have been handed out at least once. */
   used: number;
   capacity: number;
   /** Rows handed out and not given back. */
   live: number;
   freeHead: number;
+  /** Empty until the first row is given back: the frame table gives none. */
   nextFree: Int32Array;
+  /** The columns once more, by element type: clearing a row runs over arrays of one shape. */
+  i32: Int32Array[];
+  f64: Float64Array[];
+  other: AnyArray[];
+}
+
+export interface TableHead {
+  readonly rows: Rows;
+  readonly used: number;
+  readonly live: number;
   readonly columnNames: readonly string[];
 }
 
@@ -57,24 +72,39 @@ function makeColumn(type: ColumnType, rows: number): AnyArray {
  * computed name becomes a dictionary, in which each access is a hash look-up.
  */
 class TableObject implements TableHead {
-  declare used: number;
-  declare capacity: number;
-  declare live: number;
-  declare freeHead: number;
-  declare nextFree: Int32Array;
+  declare readonly rows: Rows;
   declare readonly columnNames: readonly string[];
 
-  constructor(columns: Readonly<Record<string, AnyArray>>, head: TableHead) {
-    for (const name of head.columnNames) {
+  constructor(columns: ColumnsByName, columnNames: readonly string[], rows: Rows) {
+    for (const name of columnNames) {
       const value = columns[name];
       Object.defineProperty(this, name, { value, writable: true, enumerable: true });
     }
-    this.used = head.used;
-    this.capacity = head.capacity;
-    this.live = head.live;
-    this.freeHead = head.freeHead;
-    this.nextFree = head.nextFree;
-    this.columnNames = head.columnNames;
+    this.rows = rows;
+    this.columnNames = columnNames;
+    listColumns(rows, columns, columnNames);
+  }
+
+  get used(): number {
+    return this.rows.used;
+  }
+
+  get live(): number {
+    return this.rows.live;
+  }
+}
+
+type ColumnsByName = Readonly<Record<string, AnyArray>>;
+
+function listColumns(rows: Rows, columns: ColumnsByName, names: readonly string[]): void {
+  rows.i32 = [];
+  rows.f64 = [];
+  rows.other = [];
+  for (const name of names) {
+    const column = columns[name] as AnyArray;
+    if (column instanceof Int32Array) rows.i32.push(column);
+    else if (column instanceof Float64Array) rows.f64.push(column);
+    else rows.other.push(column);
   }
 }
 
@@ -82,10 +112,9 @@ export function makeTable<S extends Schema>(schema: S, capacity: number): Table<
   const columns: Record<string, AnyArray> = {};
   const columnNames = Object.keys(schema);
   for (const name of columnNames) columns[name] = makeColumn(schema[name] as ColumnType, capacity);
-  // Made when the first row is given back: the frame table gives none.
   const nextFree = new Int32Array(0);
-  const head = { used: 1, capacity, live: 0, freeHead: 0, nextFree, columnNames };
-  return new TableObject(columns, head) as unknown as Table<S>;
+  const rows = { used: 1, capacity, live: 0, freeHead: 0, nextFree, i32: [], f64: [], other: [] };
+  return new TableObject(columns, columnNames, rows) as unknown as Table<S>;
 }
 
 function columnOf(table: TableHead, name: string): AnyArray {
@@ -101,38 +130,45 @@ function regrow(old: AnyArray, rows: number): AnyArray {
 
 /** Doubles every column. */
 export function growTable(table: TableHead): void {
-  const rows = table.capacity * 2;
+  const { rows } = table;
+  const capacity = rows.capacity * 2;
   const fields = table as unknown as Record<string, AnyArray>;
-  for (const name of table.columnNames) fields[name] = regrow(columnOf(table, name), rows);
-  if (table.nextFree.length !== 0) table.nextFree = regrow(table.nextFree, rows) as Int32Array;
-  table.capacity = rows;
+  for (const name of table.columnNames) fields[name] = regrow(columnOf(table, name), capacity);
+  if (rows.nextFree.length !== 0) rows.nextFree = regrow(rows.nextFree, capacity) as Int32Array;
+  listColumns(rows, fields, table.columnNames);
+  rows.capacity = capacity;
 }
 
 /** A row with every column zero. */
 export function newRow(table: TableHead): number {
-  table.live++;
-  const recycled = table.freeHead;
+  const { rows } = table;
+  rows.live++;
+  const recycled = rows.freeHead;
   if (recycled !== 0) {
-    table.freeHead = table.nextFree[recycled]!;
+    rows.freeHead = rows.nextFree[recycled]!;
     return recycled;
   }
-  if (table.used === table.capacity) growTable(table);
-  return table.used++;
+  if (rows.used === rows.capacity) growTable(table);
+  return rows.used++;
 }
 
 /** Gives a row back and clears it, so that equal states have equal columns. */
 export function freeRow(table: TableHead, row: number): void {
-  for (const name of table.columnNames) columnOf(table, name)[row] = 0;
-  if (table.nextFree.length === 0) table.nextFree = new Int32Array(table.capacity);
-  table.nextFree[row] = table.freeHead;
-  table.freeHead = row;
-  table.live--;
+  const { rows } = table;
+  const { i32, f64, other } = rows;
+  for (let i = 0; i < i32.length; i++) i32[i]![row] = 0;
+  for (let i = 0; i < f64.length; i++) f64[i]![row] = 0;
+  for (let i = 0; i < other.length; i++) other[i]![row] = 0;
+  if (rows.nextFree.length === 0) rows.nextFree = new Int32Array(rows.capacity);
+  rows.nextFree[row] = rows.freeHead;
+  rows.freeHead = row;
+  rows.live--;
 }
 
 export function copyTable<S extends Schema>(table: Table<S>): Table<S> {
   const columns: Record<string, AnyArray> = {};
   for (const name of table.columnNames) columns[name] = columnOf(table, name).slice();
-  const { used, capacity, live, freeHead, columnNames } = table;
-  const head = { used, capacity, live, freeHead, nextFree: table.nextFree.slice(), columnNames };
-  return new TableObject(columns, head) as unknown as Table<S>;
+  const { rows, columnNames } = table;
+  const copy = { ...rows, nextFree: rows.nextFree.slice() };
+  return new TableObject(columns, columnNames, copy) as unknown as Table<S>;
 }

@@ -95,6 +95,7 @@ export class CounterLaws {
       else if ((f & VM_STACK) !== 0) stack += n;
       else if ((f & (VM_WRITE | VM_SHARED | VM_STACK)) === VM_WRITE) data += n;
       if (n <= 0 || start[v]! < last || prev[v] !== before) this.disorder(task, v);
+      this.gap(task, v);
       last = end[v]!;
       before = v;
     }
@@ -111,6 +112,20 @@ export class CounterLaws {
     const { start, end } = this.m.vma;
     const found = `VMA ${addressWords(start[v]!)}-${addressWords(end[v]!)} out of order`;
     this.report.add('containment', task, start[v]!, found, 'VMAs in ascending order, disjoint');
+  }
+
+  /** The tree's largest free gap below any VMA of a subtree, by which holes are found. */
+  private gap(task: number, v: number): void {
+    const { start, end, prev, left, right, gap } = this.m.vma;
+    const own = start[v]! - end[prev[v]!]!;
+    const below = Math.max(
+      left[v] === 0 ? 0 : gap[left[v]!]!,
+      right[v] === 0 ? 0 : gap[right[v]!]!,
+    );
+    const due = Math.max(own, below);
+    if (gap[v] === due || !this.report.break('containment')) return;
+    const found = `a largest gap of ${gap[v]!} pages`;
+    this.report.add('containment', task, start[v]!, found, `${due}`);
   }
 
   /** i_mmap of an inode: exactly the VMAs that map it. */

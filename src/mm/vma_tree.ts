@@ -52,21 +52,6 @@ function split(m: Machine, root: VmaRow, key: Vpn): void {
   update(m, root);
 }
 
-function insert(m: Machine, root: VmaRow, v: VmaRow): VmaRow {
-  const { left, right, start } = m.vma;
-  if (root === 0 || priority(v) > priority(root)) {
-    split(m, root, start[v]!);
-    left[v] = splitLow;
-    right[v] = splitHigh;
-    update(m, v);
-    return v;
-  }
-  if (start[v]! < start[root]!) left[root] = insert(m, left[root]!, v);
-  else right[root] = insert(m, right[root]!, v);
-  update(m, root);
-  return root;
-}
-
 function join(m: Machine, low: VmaRow, high: VmaRow): VmaRow {
   if (low === 0) return high;
   if (high === 0) return low;
@@ -81,29 +66,88 @@ function join(m: Machine, low: VmaRow, high: VmaRow): VmaRow {
   return high;
 }
 
-function erase(m: Machine, root: VmaRow, v: VmaRow): VmaRow {
+/**
+ * The way from the root to a VMA, whose gaps may have to be recomputed from its end. A treap of
+ * 65,530 VMAs is some 40 deep; its depth has no bound, so that the array grows when it has to.
+ */
+let path = new Int32Array(256);
+let depth = 0;
+
+/** Follows `key` from the root down to `v`, or to none; `v` itself is not part of the path. */
+function pathTo(m: Machine, mm: MmRow, v: VmaRow, key: Vpn): void {
   const { left, right, start } = m.vma;
-  if (root === v) return join(m, left[v]!, right[v]!);
-  if (start[v]! < start[root]!) left[root] = erase(m, left[root]!, v);
-  else right[root] = erase(m, right[root]!, v);
-  update(m, root);
-  return root;
+  depth = 0;
+  for (let at = m.mm.treeRoot[mm]!; at !== v && at !== 0; ) {
+    if (depth === path.length) {
+      const longer = new Int32Array(depth * 2);
+      longer.set(path);
+      path = longer;
+    }
+    path[depth++] = at;
+    at = key < start[at]! ? left[at]! : right[at]!;
+  }
 }
 
-function refresh(m: Machine, root: VmaRow, v: VmaRow): void {
-  if (root !== v) {
-    const { left, right, start } = m.vma;
-    refresh(m, start[v]! < start[root]! ? left[root]! : right[root]!, v);
+/** Recomputes the gaps along the path, upwards, as long as they change. */
+function updatePath(m: Machine): void {
+  const { gap } = m.vma;
+  while (depth > 0) {
+    const at = path[--depth]!;
+    const before = gap[at]!;
+    update(m, at);
+    if (gap[at] === before) return;
   }
-  update(m, root);
+}
+
+/** Hangs `subtree` where the path ends. */
+function hang(m: Machine, mm: MmRow, subtree: VmaRow, key: Vpn): void {
+  if (depth === 0) {
+    m.mm.treeRoot[mm] = subtree;
+    return;
+  }
+  const parent = path[depth - 1]!;
+  if (key < m.vma.start[parent]!) m.vma.left[parent] = subtree;
+  else m.vma.right[parent] = subtree;
+}
+
+function insert(m: Machine, mm: MmRow, v: VmaRow): void {
+  const { left, right, start } = m.vma;
+  const key = start[v]!;
+  const own = priority(v);
+  let at = m.mm.treeRoot[mm]!;
+  while (at !== 0 && own <= priority(at)) at = key < start[at]! ? left[at]! : right[at]!;
+  pathTo(m, mm, at, key);
+  split(m, at, key);
+  left[v] = splitLow;
+  right[v] = splitHigh;
+  update(m, v);
+  hang(m, mm, v, key);
+  updatePath(m);
+}
+
+function erase(m: Machine, mm: MmRow, v: VmaRow): void {
+  const { left, right, start } = m.vma;
+  const key = start[v]!;
+  pathTo(m, mm, v, key);
+  hang(m, mm, join(m, left[v]!, right[v]!), key);
+  updatePath(m);
+}
+
+/** What is free below `v` changed: so may the gaps of the subtrees that it is in. */
+function refresh(m: Machine, mm: MmRow, v: VmaRow): void {
+  const before = m.vma.gap[v]!;
+  update(m, v);
+  if (m.vma.gap[v] === before) return;
+  pathTo(m, mm, v, m.vma.start[v]!);
+  updatePath(m);
 }
 
 /** To be called when the bounds of `v` changed without changing the order of VMAs. */
 export function vmaBoundsChanged(m: Machine, v: VmaRow): void {
   const mm = m.vma.mm[v]!;
-  refresh(m, m.mm.treeRoot[mm]!, v);
+  refresh(m, mm, v);
   const next = m.vma.next[v]!;
-  if (next !== 0) refresh(m, m.mm.treeRoot[mm]!, next);
+  if (next !== 0) refresh(m, mm, next);
 }
 
 /** Puts a VMA (mm, start and end set) into its mm's tree and list; counts it. */
@@ -120,8 +164,8 @@ export function vmaTreeInsert(m: Machine, v: VmaRow): void {
   if (before !== 0) next[before] = v;
   else m.mm.firstVma[mm] = v;
   if (after !== 0) prev[after] = v;
-  m.mm.treeRoot[mm] = insert(m, m.mm.treeRoot[mm]!, v);
-  if (after !== 0) refresh(m, m.mm.treeRoot[mm]!, after);
+  insert(m, mm, v);
+  if (after !== 0) refresh(m, mm, after);
   m.mm.mapCount[mm]!++;
 }
 
@@ -131,12 +175,12 @@ export function vmaTreeErase(m: Machine, v: VmaRow): void {
   const mm = m.vma.mm[v]!;
   const before = prev[v]!;
   const after = next[v]!;
-  m.mm.treeRoot[mm] = erase(m, m.mm.treeRoot[mm]!, v);
+  erase(m, mm, v);
   if (before !== 0) next[before] = after;
   else m.mm.firstVma[mm] = after;
   if (after !== 0) {
     prev[after] = before;
-    refresh(m, m.mm.treeRoot[mm]!, after);
+    refresh(m, mm, after);
   }
   left[v] = 0;
   right[v] = 0;

@@ -83,6 +83,13 @@ const CORRUPTIONS: readonly Corruption[] = [
   ],
   [
     'containment',
+    'a wrong gap in the tree',
+    (w) => {
+      w.m.vma.gap[vmaLookup(w.m, w.mm(w.parent), S)]!++;
+    },
+  ],
+  [
+    'containment',
     'VMAs that overlap',
     (w) => {
       w.m.vma.end[vmaLookup(w.m, w.mm(w.parent), A)] = S + 4;
