@@ -16,6 +16,7 @@ import type { Machine } from '../mm/mm_types.ts';
 import { mayMoveAmongOthers } from '../mm/mremap.ts';
 import { MAP_32BIT_BEGIN, MAP_32BIT_DRAW } from '../mm/settings.ts';
 import {
+  OPS_UNKNOWN,
   VM_DONTEXPAND,
   VM_HUGETLB,
   VM_MAYWRITE,
@@ -404,6 +405,22 @@ export class LogFixer {
     return undefined;
   }
 
+  /** The call is about memory of which the log shows only that it is there, or not even that. */
+  aboutUnknown(task: TaskRow, call: LogCall): boolean {
+    if (!RANGE_CALLS.has(call.name)) return false;
+    const m = this.#m;
+    const mm = m.task.mm[task]!;
+    const { start, end } = sourceOf(call);
+    const learned = this.#learned.of(mm);
+    for (let vpn = start; vpn < Math.max(end, start + 1); ) {
+      const v = vmaLookup(m, mm, vpn);
+      if (v === 0) return isUnknownLand(m, mm, learned, vpn, vpn + 1);
+      if (m.vma.ops[v] === OPS_UNKNOWN && m.vma.file[v] === 0) return true;
+      vpn = m.vma.end[v]!;
+    }
+    return false;
+  }
+
   #takesHugePages(task: TaskRow, call: LogCall): boolean {
     if ((asInt(call.values[3]).lo & MAP_ANONYMOUS) !== 0) {
       return (asInt(call.values[3]).lo & MAP_HUGETLB) !== 0;
@@ -432,18 +449,52 @@ export class LogFixer {
     const chosen = this.#chosen(call);
     if (chosen === undefined || !('value' in result)) return '';
     const end = chosen[0] + chosen[1];
-    if (m.mm.legacyLayout[mm] !== 0 || end <= m.mm.mmapBase[mm]!) {
-      const hinted = word.pageOf(asInt(call.values[0]));
-      if (hinted === 0 || word.pageOf(result.value) !== hinted) return '';
-      const land = { start: hinted, end: hinted + chosen[1] };
-      if (!isUnknownLand(m, mm, learned, land.start, land.end)) return '';
-      this.#mapHoles(task, land, VM_READ);
-    } else {
-      const old = m.mm.mmapBase[mm]!;
-      m.mm.mmapBase[mm] = end;
-      if (chosen[0] > old) this.#mapHoles(task, { start: old, end: chosen[0] }, VM_READ);
+    const reach = 'the mmap area reaches further than the log showed so far';
+    const hinted = word.pageOf(asInt(call.values[0]));
+    const land = { start: hinted, end: hinted + chosen[1] };
+    const honoured = hinted !== 0 && word.pageOf(result.value) === hinted;
+    if (honoured && isUnknownLand(m, mm, learned, land.start, land.end)) {
+      return this.#mapHoles(task, land, VM_READ) ? reach : '';
     }
-    return 'the mmap area reaches further than the log showed so far';
+    if (m.mm.legacyLayout[mm] !== 0) return '';
+    const old = m.mm.mmapBase[mm]!;
+    if (end <= old) return learned.attached ? this.#fillAbove(task, end, chosen[1]) : '';
+    m.mm.mmapBase[mm] = end;
+    if (chosen[0] > old) this.#mapHoles(task, { start: old, end: chosen[0] }, VM_READ);
+    return reach;
+  }
+
+  /**
+   * In an address space whose first life is not in the log, the kernel passed over holes that the
+   * model takes for free: what is in them was mapped before.
+   */
+  #fillAbove(task: TaskRow, from: number, pages: number): string {
+    const m = this.#m;
+    const mm = m.task.mm[task]!;
+    const base = m.mm.mmapBase[mm]!;
+    // What was put there by this guess, and is free after all, goes.
+    let filled = this.#clearUnknown(task, { start: from - pages, end: from });
+    for (let at = from; at < base; ) {
+      const v = findVma(m, mm, at);
+      const to = v === 0 ? base : Math.min(base, m.vma.start[v]!);
+      if (to - at >= pages)
+        filled = this.#mapHoles(task, { start: at, end: to }, VM_READ) || filled;
+      at = v === 0 ? base : m.vma.end[v]!;
+    }
+    return filled ? 'what was mapped before the log began is not in it' : '';
+  }
+
+  /** Unmaps a range that holds nothing but memory of which nothing is known. */
+  #clearUnknown(task: TaskRow, { start, end }: Range): boolean {
+    const m = this.#m;
+    const mm = m.task.mm[task]!;
+    const first = findVmaIntersection(m, mm, start, end);
+    for (let v = first; v !== 0 && m.vma.start[v]! < end; v = m.vma.next[v]!) {
+      if (m.vma.ops[v] !== OPS_UNKNOWN || m.vma.file[v] !== 0) return false;
+    }
+    if (first === 0) return false;
+    this.#kernel.syscall(task, 'munmap', [word.fromPage(start), word.fromPage(end - start)]);
+    return true;
   }
 
   /** Maps unknown memory where nothing is. Returns whether there was room. */

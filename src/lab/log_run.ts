@@ -282,6 +282,9 @@ export class LogRun {
     if (this.#fixer.poolDecides(task, call, result)) {
       return { result, verdict: 'unchecked', note: 'how many huge pages are free is not known' };
     }
+    if (this.#fixer.aboutUnknown(task, call)) {
+      return { result, verdict: 'unchecked', note: 'what is mapped there is not in the log' };
+    }
     if (this.#tasks.isShared(task) && chooses(call)) {
       return { result, verdict: 'unchecked', note: 'threads that are not traced map memory, too' };
     }

@@ -10,6 +10,8 @@ export interface Learned {
   brk: boolean;
   /** An address chosen by the kernel was seen: the search begins above it. */
   base: boolean;
+  /** The log begins in the middle of its life: anything may be mapped anywhere. */
+  attached: boolean;
 }
 
 export class LearnedSpaces {
@@ -18,7 +20,7 @@ export class LearnedSpaces {
   of(mm: MmRow): Learned {
     let learned = this.#byMm.get(mm);
     if (learned === undefined) {
-      learned = { brk: false, base: false };
+      learned = { brk: false, base: false, attached: false };
       this.#byMm.set(mm, learned);
     }
     return learned;
@@ -50,7 +52,7 @@ export function isUnknownLand(
   start: number,
   end: number,
 ): boolean {
-  if (!learned.base) return true;
+  if (!learned.base || learned.attached) return true;
   const base = m.mm.mmapBase[mm]!;
   const legacy = m.mm.legacyLayout[mm] !== 0;
   if (!legacy && end > base) return true;

@@ -56,6 +56,7 @@ export class LogTasks {
       const mm = this.#kernel.m.task.mm[task]!;
       this.#learned.forget(mm);
       this.#limits.forget(mm);
+      this.#learned.of(mm).attached = true;
     }
     this.#byPid.set(pid, task);
     return task;
