@@ -178,13 +178,23 @@ export class Census {
       const entry = m.pt[row * 512 + i]!;
       if (entry === 0) continue;
       const index = base + i * span;
+      if (height > 1 && entry < 0) {
+        // A 2 MiB folio in the place of a leaf.
+        for (let page = 0; page < 512; page++)
+          this.cacheSlot(inode, index + page, page - entry, slots);
+        continue;
+      }
       if (height > 1) {
         this.walkCache(inode, entry, height - 1, index, slots);
         continue;
       }
-      this.inodePages[inode]!++;
-      if (this.countable(entry)) this.cached[headOf(m, entry)]!++;
-      slots.slot(inode, index, entry);
+      this.cacheSlot(inode, index, entry, slots);
     }
+  }
+
+  private cacheSlot(inode: InodeRow, index: number, pfn: Pfn, slots: SlotVisitor): void {
+    this.inodePages[inode]!++;
+    if (this.countable(pfn)) this.cached[headOf(this.m, pfn)]!++;
+    slots.slot(inode, index, pfn);
   }
 }

@@ -1,7 +1,8 @@
 /**
  * The page cache: per inode a tree of rows of 512 entries (in the same pool as page tables), whose
- * leaves hold the PFN of each cached page. A large folio occupies all its slots, as an xarray's
- * multi-index entry covers all its indexes.
+ * leaves hold the PFN of each cached page. A large folio occupies all its slots; one of 2 MiB that
+ * fills a leaf has minus its PFN where the leaf's row would be, as an xarray has one multi-index
+ * entry, until the leaf is needed to tell its pages apart.
  *
  * Source of behaviour: mm/filemap.c, 6.18.
  */
@@ -11,6 +12,7 @@ import {
   modPow2,
   type Order,
   type Pfn,
+  PMD_ORDER,
   type VmaRow,
 } from '../base/index.ts';
 import { allocFolio, folioIndex, folioOrder, folioPut, headOf, setFolioIndex } from './folio.ts';
@@ -23,53 +25,78 @@ import {
   PG_UPTODATE,
   PG_WRITTEN,
 } from './page_flags.ts';
-import { freeTableRow, newTableRow } from './pgalloc.ts';
+import { freeTableRow, newTableRow, tableIsEmpty } from './pgalloc.ts';
 import { NR_FILE_DIRTY, NR_FILE_PAGES, NR_FILE_THPS, NR_SHMEM, NR_SHMEM_THPS } from './vmstat.ts';
 
 const SPAN = [1, 512, 262144, 134217728, 68719476736];
 
-/** Slot of a page offset in the leaves, or 0 when no leaf covers it. */
-function leafSlot(m: Machine, inode: InodeRow, index: number): number {
+/** Which entry of a node, `level` levels above the leaves, leads to a page offset. */
+function nodeIndex(index: number, level: number): number {
+  if (index <= 0x7fffffff) return (index >> (9 * level)) & 511;
+  return modPow2(index / SPAN[level]!, 512);
+}
+
+/** Row of the leaf that covers a page offset; 0 = none; minus the head of a 2 MiB folio there. */
+function leafRow(m: Machine, inode: InodeRow, index: number): number {
   const height = m.inode.cacheHeight[inode]!;
   if (height === 0 || index >= SPAN[height]!) return 0;
   const { pt } = m;
   let row = m.inode.cacheRoot[inode]!;
   for (let level = height - 1; level > 0; level--) {
-    row = pt[row * 512 + modPow2(index / SPAN[level]!, 512)]!;
-    if (row === 0) return 0;
+    row = pt[row * 512 + nodeIndex(index, level)]!;
+    if (row <= 0) return row;
   }
-  return row * 512 + modPow2(index, 512);
+  return row;
 }
 
-function leafSlotAlloc(m: Machine, inode: InodeRow, index: number): number {
+/** Makes the tree at least `levels` high, and high enough for a page offset. */
+function raise(m: Machine, inode: InodeRow, index: number, levels: number): void {
   const { cacheRoot, cacheHeight } = m.inode;
   assert(index < SPAN[4]!, 'page offsets in the page cache have at most 36 bits');
   if (cacheHeight[inode] === 0) {
     cacheRoot[inode] = newTableRow(m);
     cacheHeight[inode] = 1;
   }
-  while (index >= SPAN[cacheHeight[inode]!]!) {
+  while (cacheHeight[inode]! < levels || index >= SPAN[cacheHeight[inode]!]!) {
     const root = newTableRow(m);
     m.pt[root * 512] = cacheRoot[inode]!;
     cacheRoot[inode] = root;
     cacheHeight[inode]!++;
   }
-  let row = cacheRoot[inode]!;
-  for (let level = cacheHeight[inode]! - 1; level > 0; level--) {
-    const slot = row * 512 + modPow2(index / SPAN[level]!, 512);
+}
+
+/** Slot, `level` levels above the leaves, that leads to a page offset; makes the nodes above. */
+function nodeSlotAlloc(m: Machine, inode: InodeRow, index: number, level: number): number {
+  raise(m, inode, index, level + 1);
+  let row = m.inode.cacheRoot[inode]!;
+  for (let l = m.inode.cacheHeight[inode]! - 1; l > level; l--) {
+    const slot = row * 512 + nodeIndex(index, l);
     row = m.pt[slot]!;
     if (row === 0) {
       row = newTableRow(m);
       m.pt[slot] = row;
+    } else if (row < 0) {
+      row = expand(m, slot);
     }
   }
-  return row * 512 + modPow2(index, 512);
+  return row * 512 + nodeIndex(index, level);
+}
+
+/** Gives a 2 MiB folio that fills one entry a leaf of its own. */
+function expand(m: Machine, slot: number): number {
+  const head = -m.pt[slot]!;
+  const row = newTableRow(m);
+  for (let i = 0; i < 512; i++) m.pt[row * 512 + i] = head + i;
+  m.pt[slot] = row;
+  return row;
 }
 
 /** The frame that caches page `index`, or 0 (filemap_get_entry). */
 export function cacheGet(m: Machine, inode: InodeRow, index: number): Pfn {
-  const slot = leafSlot(m, inode, index);
-  return slot === 0 ? 0 : m.pt[slot]!;
+  const row = leafRow(m, inode, index);
+  if (row === 0) return 0;
+  const at = modPow2(index, 512);
+  return row < 0 ? at - row : m.pt[row * 512 + at]!;
 }
 
 /** The first cached page offset in [index, end), or -1. */
@@ -77,14 +104,16 @@ export function cacheNext(m: Machine, inode: InodeRow, index: number, end: numbe
   const height = m.inode.cacheHeight[inode]!;
   const limit = height === 0 ? 0 : Math.min(end, SPAN[height]!);
   for (let at = index; at < limit; ) {
-    const slot = leafSlot(m, inode, at);
-    if (slot === 0) {
-      at = at - modPow2(at, 512) + 512;
-      continue;
+    const row = leafRow(m, inode, at);
+    if (row < 0) return at;
+    const first = modPow2(at, 512);
+    const next = at - first + 512;
+    if (row !== 0) {
+      const { pt } = m;
+      const stop = Math.min(limit, next);
+      for (let s = row * 512 + first; at < stop; at++, s++) if (pt[s] !== 0) return at;
     }
-    const stop = Math.min(limit, at - modPow2(at, 512) + 512);
-    const { pt } = m;
-    for (let s = slot; at < stop; at++, s++) if (pt[s] !== 0) return at;
+    at = next;
   }
   return -1;
 }
@@ -112,11 +141,15 @@ function countCached(m: Machine, head: Pfn, n: number): void {
 export function cacheInsert(m: Machine, inode: InodeRow, index: number, head: Pfn): void {
   const order = folioOrder(m, head);
   const n = 1 << order;
-  const slot = leafSlotAlloc(m, inode, index);
-  const { pt } = m;
-  for (let i = 0; i < n; i++) {
-    assert(pt[slot + i] === 0, 'a page-cache slot is taken once');
-    pt[slot + i] = head + i;
+  if (order === PMD_ORDER) {
+    insertHuge(m, inode, index, head);
+  } else {
+    const slot = nodeSlotAlloc(m, inode, index, 0);
+    const { pt } = m;
+    for (let i = 0; i < n; i++) {
+      assert(pt[slot + i] === 0, 'a page-cache slot is taken once');
+      pt[slot + i] = head + i;
+    }
   }
   setFolioIndex(m, head, index);
   m.page.mapping[head] = inode;
@@ -126,13 +159,31 @@ export function cacheInsert(m: Machine, inode: InodeRow, index: number, head: Pf
   countCached(m, head, n);
 }
 
+/** A 2 MiB folio takes the place of a whole leaf. */
+function insertHuge(m: Machine, inode: InodeRow, index: number, head: Pfn): void {
+  const slot = nodeSlotAlloc(m, inode, index, 1);
+  const row = m.pt[slot]!;
+  if (row !== 0) {
+    assert(row > 0 && tableIsEmpty(m, row), 'a page-cache slot is taken once');
+    freeTableRow(m, row);
+  }
+  m.pt[slot] = -head;
+}
+
 /** Takes a folio out of the cache and drops the cache's references (filemap_remove_folio). */
 export function cacheRemove(m: Machine, head: Pfn): void {
   const { flags, mapping } = m.page;
   const inode = mapping[head]!;
-  const n = 1 << folioOrder(m, head);
-  const slot = leafSlot(m, inode, folioIndex(m, head));
-  m.pt.fill(0, slot, slot + n);
+  const order = folioOrder(m, head);
+  const n = 1 << order;
+  const index = folioIndex(m, head);
+  if (order === PMD_ORDER && leafRow(m, inode, index) < 0) {
+    m.pt[nodeSlotAlloc(m, inode, index, 1)] = 0;
+  } else {
+    const slot = nodeSlotAlloc(m, inode, index, 0);
+    if (n === 1) m.pt[slot] = 0;
+    else m.pt.fill(0, slot, slot + n);
+  }
   mapping[head] = 0;
   m.inode.nrPages[inode]! -= n;
   countCached(m, head, -n);
@@ -156,6 +207,7 @@ function freeRows(m: Machine, row: number, height: number): void {
   if (height > 1) {
     for (let i = 0; i < 512; i++) {
       const child = m.pt[row * 512 + i]!;
+      assert(child >= 0, 'an empty page cache holds no 2 MiB folio');
       if (child !== 0) freeRows(m, child, height - 1);
     }
   }
