@@ -18,6 +18,8 @@ interface Bound {
   low: number;
   /** The least that failed. */
   high: number;
+  /** What it refused succeeded later: it is not this limit that refuses. */
+  refuted: boolean;
 }
 
 type RlimitName = Exclude<LimitName, 'ram'>;
@@ -88,7 +90,7 @@ export class LogLimits {
 
   constructor(kernel: Kernel) {
     this.#m = kernel.m;
-    this.#ram = { low: 0, high: Number.POSITIVE_INFINITY };
+    this.#ram = { low: 0, high: Number.POSITIVE_INFINITY, refuted: false };
   }
 
   /** A new image: nothing is known of it. */
@@ -124,6 +126,7 @@ export class LogLimits {
       const bound = (name: RlimitName): Bound => ({
         low: 0,
         high: Math.floor(m.sig[`${name}Cur`][sig]! / PAGE) + 1,
+        refuted: false,
       });
       const [as, data, memlock] = [bound('as'), bound('data'), bound('memlock')];
       bounds = { as, data, memlock, learned: false };
@@ -149,11 +152,13 @@ export class LogLimits {
     if (!refused && !bounds.learned) return;
     const { expected } = call;
     const errno = expected.kind === 'errno' ? expected.errno : 0;
-    const unlimited = (name: LimitName): boolean =>
-      name !== 'ram' &&
-      m.sig[`${name}Cur`][sig] === Number.POSITIVE_INFINITY &&
-      this.#told.get(mm)?.has(name) === true;
-    if (refused) this.#tried = suspects(call.name, errno).filter((name) => !unlimited(name));
+    const possible = (name: LimitName): boolean => {
+      if (name === 'ram') return true;
+      if (bounds[name].refuted) return false;
+      const told = this.#told.get(mm)?.has(name) === true;
+      return !told || m.sig[`${name}Cur`][sig] !== Number.POSITIVE_INFINITY;
+    };
+    if (refused) this.#tried = suspects(call.name, errno).filter(possible);
     this.#saved = {
       sig,
       cur: { as: m.sig.asCur[sig]!, data: m.sig.dataCur[sig]!, memlock: m.sig.memlockCur[sig]! },
@@ -242,6 +247,7 @@ export class LogLimits {
     const bounds = this.#of(m.task.mm[task]!, m.task.sig[task]!);
     const bound = bounds[limit];
     bound.low = pages;
+    bound.refuted = bound.high !== Number.POSITIVE_INFINITY && limit !== 'memlock';
     bound.high = Number.POSITIVE_INFINITY;
     bounds.learned = true;
     return NOTES[limit];
