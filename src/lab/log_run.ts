@@ -74,6 +74,8 @@ export class LogRun {
   readonly #limits: LogLimits;
   readonly #fixer: LogFixer;
   readonly #tasks: LogTasks;
+  /** Calls in progress that were looked at, by step. */
+  readonly #waiting = new Map<number, Pending>();
 
   constructor(program: Program, options: LogOptions) {
     this.#program = program;
@@ -135,15 +137,21 @@ export class LogRun {
   #overtake(i: number, task: TaskRow): void {
     const mates = this.#pending.overlapping(i);
     if (mates.length === 0) return;
-    const own = this.#pendingOf(i, task);
+    const own = this.#waiting.get(i) ?? this.#pendingOf(i, task);
+    this.#waiting.delete(i);
     if (own === undefined) return;
     const others: Pending[] = [];
     for (const j of mates) {
       if (this.reports[j] !== undefined) continue;
       const mate = this.#tasks.get(this.#program.steps[j]!.task);
       if (mate === undefined || this.m.task.mm[mate] !== this.m.task.mm[task]) continue;
-      const other = this.#pendingOf(j, mate);
-      if (other !== undefined) others.push(other);
+      let other = this.#waiting.get(j);
+      if (other === undefined) {
+        other = this.#pendingOf(j, mate);
+        if (other === undefined) continue;
+        this.#waiting.set(j, other);
+      }
+      others.push(other);
     }
     if (others.length === 0) return;
     this.#order.settle(own, others, ({ index, task: mate }) => {

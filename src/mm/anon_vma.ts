@@ -3,14 +3,7 @@
  * VMA has a chain of the anon_vmas whose folios it may map: its own and, after fork, those of its
  * forebears. Merging VMAs and finding all PTEs of a folio both depend on it.
  */
-import {
-  type AnonVmaRow,
-  ENOMEM,
-  freeRow,
-  newRow,
-  type Row,
-  type VmaRow,
-} from '../base/index.ts';
+import { type AnonVmaRow, ENOMEM, freeRow, newRow, type Row, type VmaRow } from '../base/index.ts';
 import type { Machine } from './mm_types.ts';
 import { VM_ACCESS_FLAGS, VM_MAYBE_GUARD, VM_SOFTDIRTY } from './vm_flags.ts';
 

@@ -56,11 +56,7 @@ import {
 const INDEX_SPAN = 2 ** 36;
 
 /** Every VMA that may map an anonymous folio, with the address of the folio's first page there. */
-export function anonRmapWalk(
-  m: Machine,
-  head: Pfn,
-  visit: (v: VmaRow, vpn: number) => void,
-): void {
+export function anonRmapWalk(m: Machine, head: Pfn, visit: (v: VmaRow, vpn: number) => void): void {
   const index = folioIndex(m, head);
   const a = -m.page.mapping[head]!;
   for (let row = m.anonVma.firstChain[a]!; row !== 0; row = m.chain.nextOfAnon[row]!) {
@@ -234,11 +230,7 @@ function splitCached(m: Machine, head: Pfn, at: number, nonUniform: boolean): bo
 }
 
 /** How a folio of `order` falls apart around page `at`: offsets ascending. */
-function pieces(
-  order: Order,
-  at: number,
-  nonUniform: boolean,
-): { offset: number; order: Order }[] {
+function pieces(order: Order, at: number, nonUniform: boolean): { offset: number; order: Order }[] {
   const list: { offset: number; order: Order }[] = [];
   if (!nonUniform) {
     for (let i = 0; i < 1 << order; i++) list.push({ offset: i, order: 0 });
@@ -263,4 +255,3 @@ export function splitFolio(m: Machine, head: Pfn): boolean {
   if ((m.page.flags[head]! & PG_ANON) !== 0) return splitAnonFolio(m, head);
   return splitCached(m, head, 0, false);
 }
-

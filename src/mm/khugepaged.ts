@@ -3,7 +3,17 @@
  * The daemon itself, which scans every ten seconds, is not modelled: nothing in a program's steps
  * tells when it runs.
  */
-import { EAGAIN, EBUSY, EINVAL, ENOMEM, type Pfn, type TaskRow, type VmaRow, type Vpn } from '../base/index.ts';
+import {
+  EAGAIN,
+  EBUSY,
+  EINVAL,
+  ENOMEM,
+  type Pfn,
+  type TaskRow,
+  type VmaRow,
+  type Vpn,
+} from '../base/index.ts';
+import { addRss } from './fault_result.ts';
 import {
   cacheGet,
   cacheInsert,
@@ -41,11 +51,14 @@ import {
   ptePfn,
   tableRow,
 } from './pgtable.ts';
-import { deferredSplitFolio, folioAddNewAnonRmap, folioAddRmapPmd, folioRemoveRmapPtes } from './rmap.ts';
-import { addRss } from './fault_result.ts';
+import {
+  deferredSplitFolio,
+  folioAddNewAnonRmap,
+  folioAddRmapPmd,
+  folioRemoveRmapPtes,
+} from './rmap.ts';
 import { HUGE_DENY } from './settings.ts';
 import { shmemUnacctBlocks } from './shmem.ts';
-import { pageProt, uffdArmed } from './vma_prot.ts';
 import {
   OPS_NONE,
   OPS_SHM,
@@ -55,6 +68,7 @@ import {
   VM_SPECIAL,
   VM_WRITE,
 } from './vm_flags.ts';
+import { pageProt, uffdArmed } from './vma_prot.ts';
 import { NR_PAGETABLE, THP_COLLAPSE_ALLOC, THP_COLLAPSE_ALLOC_FAILED } from './vmstat.ts';
 
 /**

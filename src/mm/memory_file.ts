@@ -8,13 +8,7 @@
 import { ENOMEM } from '../base/index.ts';
 import { anonVmaPrepare } from './anon_vma.ts';
 import { doFaultAround, shouldFaultAround } from './fault_around.ts';
-import {
-  cacheGet,
-  cacheReadFolio,
-  filePages,
-  folioMarkDirty,
-  linearPageIndex,
-} from './filemap.ts';
+import { cacheGet, cacheReadFolio, filePages, folioMarkDirty, linearPageIndex } from './filemap.ts';
 import { allocFolio, folioPut, folioRefAdd, headOf } from './folio.ts';
 import { FS_SECRET } from './fs_types.ts';
 import { isCow } from './memory_map.ts';

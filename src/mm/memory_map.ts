@@ -4,16 +4,25 @@
  * fault-around end here.
  */
 import { type Pages, type Pfn, PMD_ORDER, type Vpn } from '../base/index.ts';
-import { folioOrder } from './folio.ts';
 import { addRss } from './fault_result.ts';
+import { folioOrder } from './folio.ts';
 import { thpVmaSuitable, vmaThpDisabled, writableBits } from './huge_memory.ts';
 import type { Machine } from './mm_types.ts';
 import { PG_DIRTY } from './page_flags.ts';
 import { installPageTable } from './pgalloc.ts';
-import { isMarker, MARKER_UFFD_WP, makePte, PTE_A, PTE_D, PTE_P, PTE_UFFD_WP, PTE_W } from './pgtable.ts';
+import {
+  isMarker,
+  MARKER_UFFD_WP,
+  makePte,
+  PTE_A,
+  PTE_D,
+  PTE_P,
+  PTE_UFFD_WP,
+  PTE_W,
+} from './pgtable.ts';
 import { folioAddFileRmapPtes, folioAddNewAnonRmap, folioAddRmapPmd } from './rmap.ts';
-import { pageProt, uffdWp } from './vma_prot.ts';
 import { VM_SHARED } from './vm_flags.ts';
+import { pageProt, uffdWp } from './vma_prot.ts';
 import { FAULT_FLAG_WRITE, VM_FAULT_FALLBACK, type Vmf } from './vmf.ts';
 import { THP_FILE_MAPPED } from './vmstat.ts';
 

@@ -4,14 +4,28 @@
  */
 import { anonVmaPrepare } from './anon_vma.ts';
 import { folioMarkDirty } from './filemap.ts';
-import { allocFolio, folioMapcount, folioPut, folioRefAdd, folioRefcount, headOf } from './folio.ts';
+import {
+  allocFolio,
+  folioMapcount,
+  folioPut,
+  folioRefAdd,
+  folioRefcount,
+  headOf,
+} from './folio.ts';
 import type { Machine } from './mm_types.ts';
-import { PG_ANON, PG_ANON_EXCLUSIVE, PG_HEAD, PG_MM_SHARED, PG_SWAPBACKED, PG_WRITTEN } from './page_flags.ts';
+import {
+  PG_ANON,
+  PG_ANON_EXCLUSIVE,
+  PG_HEAD,
+  PG_MM_SHARED,
+  PG_SWAPBACKED,
+  PG_WRITTEN,
+} from './page_flags.ts';
 import { pteSlotUnder } from './pgalloc.ts';
 import { makePte, PTE_A, PTE_D, PTE_P, PTE_UFFD_WP, PTE_W, ptePfn } from './pgtable.ts';
 import { folioAddNewAnonRmap, folioMoveAnonRmap, folioRemoveRmapPtes } from './rmap.ts';
-import { uffdWp } from './vma_prot.ts';
 import { OPS_FILE, VM_MAYSHARE, VM_SHARED, VM_WRITE } from './vm_flags.ts';
+import { uffdWp } from './vma_prot.ts';
 import {
   PHASE_WP_INSTALL,
   VM_FAULT_NEXT,

@@ -70,7 +70,8 @@ const V6_11: Release = {
 
 const V6_18: Release = {
   name: '6.18',
-  title: 'whole folios of every file; fault-around maps whole folios; the default, judged by a host',
+  title:
+    'whole folios of every file; fault-around maps whole folios; the default, judged by a host',
   source: 'Linux 6.18.35 read, 6.18.44 asked',
   finishFault: finishFault618,
   faultAroundWhole: true,

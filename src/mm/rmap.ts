@@ -187,13 +187,7 @@ function addPteMaps(m: Machine, head: Pfn, page: Pfn, n: Pages, mm: MmRow): void
 }
 
 /** Maps pages of a page-cache folio by PTE. References are the caller's. */
-export function folioAddFileRmapPtes(
-  m: Machine,
-  head: Pfn,
-  page: Pfn,
-  n: Pages,
-  v: VmaRow,
-): void {
+export function folioAddFileRmapPtes(m: Machine, head: Pfn, page: Pfn, n: Pages, v: VmaRow): void {
   addPteMaps(m, head, page, n, m.vma.mm[v]!);
   if ((m.vma.flags[v]! & VM_LOCKED) !== 0 && folioPages(m, head) === n) mlockVmaFolio(m, head, v);
 }
@@ -250,13 +244,7 @@ function afterRemoval(m: Machine, head: Pfn, v: VmaRow, partially: boolean): voi
  * Unmaps pages [page, page+n) of a folio from `v` by PTE: mapcounts, statistics, deferred split.
  * Source: mm/rmap.c folio_remove_rmap_ptes(), 6.18.
  */
-export function folioRemoveRmapPtes(
-  m: Machine,
-  head: Pfn,
-  page: Pfn,
-  n: Pages,
-  v: VmaRow,
-): void {
+export function folioRemoveRmapPtes(m: Machine, head: Pfn, page: Pfn, n: Pages, v: VmaRow): void {
   const { flags, counts } = m.page;
   if ((flags[head]! & PG_HEAD) === 0) {
     counts[head]! -= 1;

@@ -13,8 +13,8 @@ import {
   filePages,
   folioMarkDirty,
 } from './filemap.ts';
-import { splitFileFolio } from './folio_split.ts';
 import { folioIndex, folioOrder, folioPages, headOf, isLarge } from './folio.ts';
+import { splitFileFolio } from './folio_split.ts';
 import { FS_DISK, FS_SHMEM } from './fs_types.ts';
 import { unmapMappingPages } from './memory_zap.ts';
 import type { Machine } from './mm_types.ts';

@@ -28,8 +28,7 @@ export const VM_FAULT_UFFD_WAIT = 1 << 20;
 /** Not the kernel's: the next phase is due. */
 export const VM_FAULT_NEXT = 1 << 21;
 
-export const VM_FAULT_ERROR =
-  VM_FAULT_OOM | VM_FAULT_SIGBUS | VM_FAULT_SIGSEGV | VM_FAULT_HWPOISON;
+export const VM_FAULT_ERROR = VM_FAULT_OOM | VM_FAULT_SIGBUS | VM_FAULT_SIGSEGV | VM_FAULT_HWPOISON;
 
 /** Phases, at the kernel's points where a lock is dropped or awaited. */
 export const PHASE_BEGIN = 0;

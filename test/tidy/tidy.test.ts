@@ -82,7 +82,7 @@ describe('tidy', () => {
 
   it.each([
     ['BigInt', /\bBigInt\b|\b\d+n\b(?!')/],
-    ['a type check switched off', /@ts-(ignore|expect-error|nocheck)|\bas any\b|: any[\[,;)=]/],
+    ['a type check switched off', /@ts-(ignore|expect-error|nocheck)|\bas any\b|: any[[,;)=]/],
     ['a lint check switched off', /biome-ignore/],
     ['work left to do', /\b(TODO|FIXME|XXX)\b/],
     ['a path of one machine', /\/(home|work|root)\/[a-z]+\//],
@@ -106,7 +106,9 @@ describe('tidy', () => {
       /^src\/(base|arch|mm|laws|kernel|scenario|lab|view)\//.test(file.name),
     );
     const bad = low.filter((file) =>
-      /from 'node:|\bprocess\.(env|argv|stdout|exit|cwd|hrtime)|\brequire\(|Date\.now|Math\.random/.test(file.text),
+      /from 'node:|\bprocess\.(env|argv|stdout|exit|cwd|hrtime)|\brequire\(|Date\.now|Math\.random/.test(
+        file.text,
+      ),
     );
     expect(bad.map((file) => file.name)).toEqual([]);
   });
