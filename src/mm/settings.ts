@@ -125,8 +125,8 @@ export function defaultSettings(pages: Pages): Settings {
     memfdNoexec: 0,
     unprivilegedUserfaultfd: 0,
     nrHugepages: 0,
-    shmMax: 18446744073692774399,
-    shmAll: 18446744073692774399,
+    shmMax: 2 ** 64 - 2 ** 24,
+    shmAll: 2 ** 64 - 2 ** 24,
     shmMni: 4096,
   };
 }
