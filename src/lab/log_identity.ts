@@ -7,6 +7,9 @@ import type { Kernel } from '../kernel/index.ts';
 import { CAP_ALL } from '../mm/fs_types.ts';
 import type { Machine } from '../mm/mm_types.ts';
 
+/** What is noted of a result that only another caller explains. */
+export const WHO = 'who the caller is is not in the log';
+
 /** Any user that is not root (`nobody`). */
 const SOMEBODY = 65534;
 

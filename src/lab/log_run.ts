@@ -207,11 +207,11 @@ export class LogRun {
   }
 
   #memoryCall(task: TaskRow, made: LogCall): LogOutcome {
-    const hinted = this.#fixer.hiddenHint(task, made);
+    const hinted = this.#fixer.hidden.hiddenHint(task, made);
     const call = hinted ?? made;
     let learned = this.#fixer.learnBefore(task, call);
     if (hinted !== undefined) learned = 'strace does not print the hint of MREMAP_DONTUNMAP';
-    if (learned === '' && this.#fixer.wasTouched(task, call)) {
+    if (learned === '' && this.#fixer.hidden.wasTouched(task, call)) {
       const note = 'which pages were touched, and so what merged, is not in the log';
       const result = expectedResult(call.expected);
       return { result, verdict: 'assumed', note };
@@ -290,7 +290,7 @@ export class LogRun {
     if (this.#fixer.poolDecides(task, call, result)) {
       return { result, verdict: 'unchecked', note: 'how many huge pages are free is not known' };
     }
-    if (this.#fixer.aboutUnknown(task, call)) {
+    if (this.#fixer.unknown.aboutUnknown(task, call)) {
       return { result, verdict: 'unchecked', note: 'what is mapped there is not in the log' };
     }
     if (this.#tasks.isShared(task) && chooses(call)) {

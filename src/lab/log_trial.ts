@@ -25,6 +25,21 @@ export const MREMAP_DONTUNMAP = 4;
 const ENOMEM = 12;
 const EFAULT = 14;
 
+/** Calls on an existing range, which stands first among the arguments. */
+export const RANGE_CALLS: ReadonlySet<string> = new Set([
+  'mprotect',
+  'pkey_mprotect',
+  'madvise',
+  'mlock',
+  'mlock2',
+  'munlock',
+  'msync',
+  'mincore',
+  'mseal',
+  'mremap',
+  'mbind',
+]);
+
 /** A call of a log: its name, its arguments, what was recorded. */
 export interface LogCall {
   readonly name: string;
