@@ -61,3 +61,20 @@ export function parseAt(text: string): PageAt {
   }
   return { task, address };
 }
+
+/** A whole number of at least `least`, for an option of this name. */
+export function parseCount(least: number, most: number): (text: string) => number {
+  return (text) => {
+    const n = Number(text);
+    if (!Number.isInteger(n) || n < least || n > most) {
+      throw new InvalidArgumentError(`expected a whole number from ${least} to ${most}`);
+    }
+    return n;
+  };
+}
+
+export function parseMinutes(text: string): number {
+  const n = Number(text);
+  if (!(n > 0) || n > 100000) throw new InvalidArgumentError('expected minutes, as in 0.5 or 90');
+  return n;
+}

@@ -2,6 +2,7 @@
 import { Command } from 'commander';
 import { parseAt, parseKernel, parseKernels, parseMemory, parseWidth } from './arguments.ts';
 import { compareCommand } from './compare_command.ts';
+import { addHostCommands } from './host_commands.ts';
 import { kernelsCommand } from './kernels_command.ts';
 import { runCommand } from './run_command.ts';
 import { collectSetting } from './settings.ts';
@@ -112,6 +113,8 @@ export function buildCommands(done: (code: number) => void): Command {
     .addHelpText('after', WHY_HELP)
     .action(async (file, options) => done(await whyCommand(file, options)));
   common(settings(why), false);
+
+  addHostCommands(program, common, done);
 
   const kernels = program
     .command('kernels')

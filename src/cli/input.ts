@@ -15,6 +15,9 @@ export const CLI_CODES = {
   CLI003: 'a file that is too large',
   CLI004: 'an unknown kernel',
   CLI005: 'a setting that the kernel refuses',
+  CLI006: 'the real kernel cannot be asked',
+  CLI007: 'no modelled kernel stands for the one here',
+  CLI008: 'a file or directory that cannot be written',
 } as const;
 
 export type CliCode = keyof typeof CLI_CODES;

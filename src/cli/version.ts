@@ -1,9 +1,14 @@
-/** The version, from the package's own file: the bundle is one folder below it. */
-import { readFileSync } from 'node:fs';
+/** The version, from the package's own file. */
+import { existsSync, readFileSync } from 'node:fs';
+
+/** Beside the bundle, or beside the folder of the unbundled modules. */
+function packageFile(): URL {
+  const bundled = new URL('../package.json', import.meta.url);
+  return existsSync(bundled) ? bundled : new URL('../../package.json', import.meta.url);
+}
 
 export function version(): string {
-  const text = readFileSync(new URL('../package.json', import.meta.url), 'utf8');
-  return (JSON.parse(text) as { version: string }).version;
+  return (JSON.parse(readFileSync(packageFile(), 'utf8')) as { version: string }).version;
 }
 
 export function versionText(): string {

@@ -33,10 +33,11 @@ import {
   INODE_SIZE_UNKNOWN,
 } from '../mm/fs_types.ts';
 import type { Machine } from '../mm/mm_types.ts';
+import { PG_UPTODATE } from '../mm/page_flags.ts';
 import { syncReadahead } from '../mm/readahead.ts';
 import { HUGE_NEVER } from '../mm/settings.ts';
 import { SGP_WRITE, shmemGetFolio, shmemResult } from '../mm/shmem.ts';
-import { setUserByte, touchRange, userByte } from './user_copy.ts';
+import { presentBytes, setUserByte, touchRange, userByte } from './user_copy.ts';
 
 /** Where the bytes of a write come from: text, or memory of the task. */
 export type Source = string | U64;
@@ -105,8 +106,11 @@ function store(
 }
 
 /**
- * Writes `count` bytes at `pos`. Returns the bytes written, or -errno when there is none.
- * Source: mm/filemap.c generic_perform_write(), 6.18.
+ * Writes `count` bytes at `pos`. Returns the bytes written, or -errno when there is none. The page
+ * is made first, then what can be copied without a fault is copied; only when that is nothing is
+ * the source brought in. So a write from bad memory leaves its page in the cache, and a tmpfs file
+ * that ends where the write would have begun.
+ * Source: mm/filemap.c generic_perform_write(), mm/shmem.c shmem_write_end(), 6.18.
  */
 export function writeFile(
   m: Machine,
@@ -118,34 +122,50 @@ export function writeFile(
 ): number {
   const allowed = fsizeLimit(m, t, pos, count);
   if (allowed < 0) return allowed;
-  const chunk = chunkBytes(m, inode);
+  let chunk = chunkBytes(m, inode);
   let done = 0;
-  let error = 0;
   while (done < allowed) {
     const at = pos + done;
     const bytes = Math.min(chunk - (at % chunk), allowed - done);
-    let n = bytes;
-    if (typeof source !== 'string') {
-      n = touchRange(m, t, word.add(source, word.fromNumber(done)), bytes, false);
-      if (n === 0) {
-        error = -EFAULT;
-        break;
-      }
-    }
-    const pfn = pageForWrite(m, inode, at, n);
-    if (pfn < 0) {
-      error = pfn;
-      break;
-    }
+    const isNew = cacheGet(m, inode, Math.floor(at / PAGE_SIZE)) === 0;
+    const pfn = pageForWrite(m, inode, at, bytes);
+    if (pfn < 0) return done > 0 ? done : pfn;
     const head = headOf(m, pfn);
     const end = (folioIndex(m, head) + folioPages(m, head)) * PAGE_SIZE;
-    n = Math.min(n, end - at);
-    store(m, t, inode, at, n, source, done);
-    folioMarkDirty(m, head);
-    done += n;
-    if (pos + done > m.inode.size[inode]!) m.inode.size[inode] = pos + done;
+    const room = Math.min(bytes, end - at);
+    const from = typeof source === 'string' ? source : word.add(source, word.fromNumber(done));
+    const n = typeof from === 'string' ? room : presentBytes(m, t, from, room);
+    writeEnd(m, inode, head, at, n, isNew);
+    if (n > 0) {
+      store(m, t, inode, at, n, source, done);
+      done += n;
+      continue;
+    }
+    if (chunk > PAGE_SIZE) chunk /= 2;
+    if (typeof from !== 'string' && touchRange(m, t, from, room, false) === 0) {
+      return done > 0 ? done : -EFAULT;
+    }
   }
-  return done > 0 ? done : error;
+  return done;
+}
+
+/** ->write_end() of `n` bytes, maybe none; a disk file takes no notice of none. */
+function writeEnd(
+  m: Machine,
+  inode: InodeRow,
+  head: number,
+  pos: number,
+  n: number,
+  isNew: boolean,
+): void {
+  const { flags } = m.page;
+  if (m.inode.kind[inode] !== FS_SHMEM && n === 0) {
+    if (isNew) flags[head] = flags[head]! & ~PG_UPTODATE;
+    return;
+  }
+  if (pos + n > m.inode.size[inode]!) m.inode.size[inode] = pos + n;
+  flags[head] = flags[head]! | PG_UPTODATE;
+  folioMarkDirty(m, head);
 }
 
 /**

@@ -3,7 +3,7 @@
  * moves is the content of pages: the value that the model keeps for the first byte of each.
  */
 import { EFAULT, PAGE_SIZE, type TaskRow, type U64, word } from '../base/index.ts';
-import { faultinPage, loadContent, storeContent, vmaForAccess } from '../mm/memory.ts';
+import { faultinPage, isReadable, loadContent, storeContent, vmaForAccess } from '../mm/memory.ts';
 import type { Machine } from '../mm/mm_types.ts';
 import { TASK_PAGES } from '../mm/mman.ts';
 import { VM_READ, VM_WRITE } from '../mm/vm_flags.ts';
@@ -33,6 +33,19 @@ export function touchRange(
     if (touchUser(m, task, vpn, write) !== 0) {
       return Math.max(0, (vpn - first) * PAGE_SIZE - offset);
     }
+  }
+  return length;
+}
+
+/** Bytes of [addr, addr + length) that can be read without a fault, from the front. */
+export function presentBytes(m: Machine, task: TaskRow, addr: U64, length: number): number {
+  const first = word.pageOf(addr);
+  const offset = word.offsetOf(addr);
+  for (let done = 0; done < length; ) {
+    const vpn = first + Math.floor((offset + done) / PAGE_SIZE);
+    if (vpn >= TASK_PAGES || !isReadable(m, task, vpn)) return done;
+    done += PAGE_SIZE - ((offset + done) % PAGE_SIZE);
+    if (done >= length) return length;
   }
   return length;
 }

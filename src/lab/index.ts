@@ -1,6 +1,18 @@
 export { compareProgram } from './compare.ts';
 export { folioName } from './folio_name.ts';
+export { type FileCoverage, fileCoverage, type ScriptCoverage } from './fuzz_coverage.ts';
+export { findingText, type Origin } from './fuzz_finding.ts';
+export { BLOCK_PROGRAMS, blockSettings, isFull, programText } from './fuzz_plan.ts';
+export { divergenceKind, shrinkLines } from './fuzz_shrink.ts';
+export { type HostRelease, hostRelease } from './host_release.ts';
 export { type KernelEntry, kernelList } from './kernels.ts';
 export * from './report.ts';
 export { DEFAULT_MEMORY, type RunOptions, releaseOf, runProgram, summaryOf } from './run.ts';
+export {
+  type Divergence,
+  MASKED,
+  type OtherTranscript,
+  type VerifyResult,
+  verifyProgram,
+} from './verify.ts';
 export { whyProgram } from './why.ts';

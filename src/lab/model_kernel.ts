@@ -250,6 +250,8 @@ export class ModelKernel {
       if (createsTask(name)) {
         const child = this.kernel.taskByPid(word.toNumber(result.value));
         if (child !== 0) {
+          // The row of a task that was reaped is used again: its name is no task any more.
+          for (const [old, row] of this.tasks) if (row === child) this.tasks.delete(old);
           this.tasks.set(step.bind, child);
           this.kernel.setTaskName(child, step.bind);
         }

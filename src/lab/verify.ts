@@ -54,7 +54,7 @@ function capsOf(numbers: readonly number[]): number {
 
 function firstTask(program: Program): string {
   const named = program.steps.find((step) => step.task !== '');
-  return program.steps[0]?.task || named?.task || 'main';
+  return program.steps[0]?.task || named?.task || '';
 }
 
 /** The model's tasks without the executor's image; at level `full` with what smaps says. */
@@ -62,9 +62,8 @@ function observe(kernel: ModelKernel, layout: ProgramLayout, full: boolean): Tas
   const { startVpn, endVpn } = layout.own;
   return observeAll(kernel).map((task) => {
     const isOwn = task.vmas.find((vma) => vma.startVpn === startVpn) !== undefined;
-    const file = full
-      ? kernel.kernel.readFile(kernel.pathOf(`/proc/${task.task}/smaps`))
-      : undefined;
+    const pid = kernel.m.task.pid[kernel.tasks.get(task.task)!]!;
+    const file = full ? kernel.kernel.readFile(`/proc/${pid}/smaps`) : undefined;
     const vmas = file !== undefined && 'text' in file ? parseMaps(file.text) : task.vmas;
     return {
       ...task,

@@ -6,7 +6,7 @@
  * the page cache holds, one for the swap cache a page. The transient references of the kernel's
  * LRU batches are not modelled.
  */
-import { assert, type Order, type Pages, type Pfn } from '../base/index.ts';
+import { assert, fillColumn, type Order, type Pages, type Pfn } from '../base/index.ts';
 import type { Machine } from './mm_types.ts';
 import { allocPages, freePages } from './page_alloc.ts';
 import {
@@ -154,7 +154,7 @@ export function allocFolio(m: Machine, order: Order): Pfn {
     if (m.content.length !== 0) m.content[head] = 0;
     return head;
   }
-  if (order < 9) flags.fill(order, head + 1, head + (1 << order));
+  if (order < 9) fillColumn(flags, order, head + 1, head + (1 << order));
   flags[head] = PG_LRU | PG_HEAD | order;
   index[head + 1] = 1;
   if (m.content.length !== 0) m.content.fill(0, head, head + (1 << order));
@@ -165,7 +165,10 @@ export function allocFolio(m: Machine, order: Order): Pfn {
 export function freeFolio(m: Machine, head: Pfn): void {
   const { flags, counts, mapping, index } = m.page;
   const f = flags[head]!;
-  if ((f & PG_MLOCKED) !== 0) m.vmstat[NR_MLOCK]! -= folioPages(m, head);
+  if ((f & PG_MLOCKED) !== 0) {
+    m.vmstat[NR_MLOCK]! -= folioPages(m, head);
+    m.page.mlocks[head] = 0;
+  }
   if ((f & PG_HEAD) === 0) {
     assert((counts[head]! & MAPCOUNT_MASK) === 0, 'a folio is freed unmapped');
     flags[head] = 0;
@@ -182,10 +185,10 @@ export function freeFolio(m: Machine, head: Pfn): void {
     if ((f & PG_PARTIALLY_MAPPED) !== 0) countMthp(m, order, MTHP_NR_ANON_PARTIALLY_MAPPED, -1);
   }
   const end = head + (1 << order);
-  flags.fill(0, head, end);
-  counts.fill(0, head, end);
-  mapping.fill(0, head, head + Math.min(4, 1 << order));
-  index.fill(0, head, head + Math.min(4, 1 << order));
+  fillColumn(flags, 0, head, end);
+  fillColumn(counts, 0, head, end);
+  fillColumn(mapping, 0, head, head + Math.min(4, 1 << order));
+  fillColumn(index, 0, head, head + Math.min(4, 1 << order));
   freePages(m, head, order);
 }
 

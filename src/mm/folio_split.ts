@@ -80,6 +80,7 @@ function countSplit(m: Machine, order: Order, done: boolean): void {
 /** Frames of a folio become folios of `order` each; flags that describe the whole are dropped. */
 function carve(m: Machine, first: Pfn, order: Order, flags: number): void {
   const { page } = m;
+  page.mlocks[first] = 0;
   const kept =
     flags &
     ~(

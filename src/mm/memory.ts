@@ -236,11 +236,19 @@ export function handleMmFault(
       underVmaLock = false;
       continue;
     }
+    // handle_userfault(): who asked for signals is not made to wait.
+    if ((ret & VM_FAULT_UFFD_WAIT) !== 0 && uffdSignals(m, v)) return VM_FAULT_SIGBUS;
     if ((ret & (VM_FAULT_ERROR | VM_FAULT_UFFD_WAIT)) !== 0) return ret;
     if (major !== 0 || (attempt & FAULT_FLAG_TRIED) !== 0) m.task.majflt[task]! += 1;
     else m.task.minflt[task]! += 1;
     return ret;
   }
+}
+
+const UFFD_FEATURE_SIGBUS = 1 << 7;
+
+function uffdSignals(m: Machine, v: VmaRow): boolean {
+  return (m.uffd.features[m.vma.uffd[v]!]! & UFFD_FEATURE_SIGBUS) !== 0;
 }
 
 function signalOf(ret: number): number {
@@ -251,13 +259,20 @@ function signalOf(ret: number): number {
   return ACCESS_SEGV_MAPERR;
 }
 
+/** The processor could load from this page without a fault. */
+export function isReadable(m: Machine, task: TaskRow, vpn: Vpn): boolean {
+  return (leafEntry(m, m.task.mm[task]!, vpn) & PTE_P) !== 0;
+}
+
 /** The VMA that serves an access: found, or a stack grown down to it. 0 = none (MAPERR). */
 export function vmaForAccess(m: Machine, task: TaskRow, vpn: Vpn): VmaRow {
   const mm = m.task.mm[task]!;
   const v = findVma(m, mm, vpn);
-  if (v === 0) return 0;
-  if (m.vma.start[v]! <= vpn) return v;
-  if ((m.vma.flags[v]! & VM_GROWSDOWN) === 0) return 0;
+  return m.vma.start[v]! <= vpn ? v : grownStack(m, task, v, vpn);
+}
+
+function grownStack(m: Machine, task: TaskRow, v: VmaRow, vpn: Vpn): VmaRow {
+  if (v === 0 || (m.vma.flags[v]! & VM_GROWSDOWN) === 0) return 0;
   return expandDownwards(m, task, v, vpn) === 0 ? v : 0;
 }
 

@@ -9,7 +9,14 @@ import { defaultSettings, type Settings } from './settings.ts';
 import { Vmf } from './vmf.ts';
 import type { WhyLog } from './why.ts';
 
-const PAGE = { flags: 'i32', counts: 'i32', mapping: 'i32', index: 'i32' } as const;
+const PAGE = {
+  flags: 'i32',
+  counts: 'i32',
+  mapping: 'i32',
+  index: 'i32',
+  /** folio->mlock_count, in the head's row. */
+  mlocks: 'u16',
+} as const;
 
 const VMA = {
   mm: 'i32',
@@ -362,9 +369,8 @@ function reusable(options: MachineOptions): Machine | undefined {
   if (old === undefined || old.pages !== options.pages) return undefined;
   if ((old.content.length !== 0) !== options.contents) return undefined;
   const used = old.wilderness;
-  for (const column of [old.page.flags, old.page.counts, old.page.mapping, old.page.index]) {
-    column.fill(0, 0, used);
-  }
+  const { flags, counts, mapping, index, mlocks } = old.page;
+  for (const column of [flags, counts, mapping, index, mlocks]) column.fill(0, 0, used);
   old.content.fill(0, 0, used);
   old.pt.fill(0, 0, old.ptUsed * 512);
   return old;

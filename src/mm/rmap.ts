@@ -279,18 +279,25 @@ export function folioRemoveRmapPmd(m: Machine, head: Pfn, v: VmaRow): void {
   afterRemoval(m, head, v, partially);
 }
 
-/** mlock_vma_folio(): a folio that a VM_LOCKED VMA maps whole. */
+/**
+ * mlock_vma_folio(): a folio that a VM_LOCKED VMA maps whole. Each mapping counts.
+ * Source: mm/mlock.c mlock_folio(), __mlock_folio(), 6.18.
+ */
 export function mlockVmaFolio(m: Machine, head: Pfn, v: VmaRow): void {
-  const { flags } = m.page;
-  if ((m.vma.flags[v]! & VM_LOCKED) === 0 || (flags[head]! & PG_MLOCKED) !== 0) return;
+  const { flags, mlocks } = m.page;
+  if ((m.vma.flags[v]! & VM_LOCKED) === 0) return;
+  const isMarked = (flags[head]! & PG_MLOCKED) !== 0;
+  mlocks[head] = isMarked ? mlocks[head]! + 1 : 1;
+  if (isMarked) return;
   flags[head] = flags[head]! | PG_MLOCKED | PG_UNEVICTABLE;
   m.vmstat[NR_MLOCK]! += folioPages(m, head);
 }
 
-/** munlock_folio(). The kernel counts locks of a folio only approximately; the model clears. */
+/** munlock_folio(): the last lock that is known of clears the marks; a split forgets locks. */
 export function munlockVmaFolio(m: Machine, head: Pfn): void {
-  const { flags } = m.page;
-  if ((flags[head]! & PG_MLOCKED) === 0) return;
+  const { flags, mlocks } = m.page;
+  if (mlocks[head]! > 0) mlocks[head]!--;
+  if ((flags[head]! & PG_MLOCKED) === 0 || mlocks[head]! > 0) return;
   flags[head] = flags[head]! & ~(PG_MLOCKED | PG_UNEVICTABLE);
   m.vmstat[NR_MLOCK]! -= folioPages(m, head);
 }

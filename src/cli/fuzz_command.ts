@@ -1,0 +1,184 @@
+/** `faultline fuzz`: random programs, model against the real kernel. */
+import type { FileCoverage } from '../lab/index.ts';
+import { type Line, line } from '../view/index.ts';
+import { EXIT_DISAGREES, EXIT_INPUT, EXIT_OK } from './exit.ts';
+import { Coverage, runUnbundled, unbundledMain } from './fuzz_coverage.ts';
+import { FuzzRun } from './fuzz_run.ts';
+import { type FuzzState, newState, StateDirectory } from './fuzz_state.ts';
+import { isSession, openSession } from './host_session.ts';
+import { cliError } from './input.ts';
+import { Output, type OutputOptions, writeJson } from './output.ts';
+import { divergenceLines } from './verify_command.ts';
+
+export interface FuzzCommandOptions extends OutputOptions {
+  readonly programs?: number;
+  readonly minutes?: number;
+  readonly seed: number;
+  readonly steps: number;
+  readonly jobs: number;
+  readonly state: string;
+  readonly coverage?: boolean;
+}
+
+const EXIT_INTERRUPTED = 130;
+const PROGRESS_MS = 200;
+
+/** Says on stderr how far it is; only on a terminal. */
+class FuzzProgress {
+  readonly #active: boolean;
+  readonly #begin = performance.now();
+  readonly #before: number;
+  #last = 0;
+
+  constructor(wanted: boolean, before: number) {
+    this.#active = wanted && process.stderr.isTTY === true;
+    this.#before = before;
+  }
+
+  report(state: FuzzState): void {
+    const now = performance.now();
+    if (!this.#active || now - this.#last < PROGRESS_MS) return;
+    this.#last = now;
+    const rate = Math.round(((state.programs - this.#before) * 1000) / (now - this.#begin));
+    const values = `${(state.values / 1e6).toFixed(1)} M values`;
+    const found =
+      state.findings.length === 0 ? 'no divergence' : `${state.findings.length} divergences`;
+    const done = state.programs.toLocaleString('en');
+    process.stderr.write(`\rfuzz: ${done} programs, ${values}, ${rate}/s, ${found}\x1b[K`);
+  }
+
+  end(): void {
+    if (this.#last > 0) process.stderr.write('\r\x1b[K');
+  }
+}
+
+function counted(counts: Readonly<Record<string, number>>): Line[] {
+  return Object.entries(counts)
+    .sort((a, b) => b[1] - a[1])
+    .map(([what, n]) => line(`  ${n} × ${what}`));
+}
+
+function summaryLines(state: FuzzState, shown: number): Line[] {
+  const lines: Line[] = [];
+  for (const { file, divergence } of state.findings.slice(0, shown)) {
+    lines.push(...divergenceLines(file, divergence), line(''));
+  }
+  if (state.findings.length > shown) {
+    lines.push(line(`… and ${state.findings.length - shown} more divergences (--all shows them)`));
+  }
+  const kinds = new Set(state.findings.map((f) => f.kind)).size;
+  const rate = Math.round(state.programs / Math.max(state.seconds, 0.001));
+  const n = (value: number): string => value.toLocaleString('en');
+  lines.push(
+    line(
+      `${n(state.programs)} programs (seed ${state.seed}), ${n(state.values)} values compared, ${rate} programs/s: ` +
+        (kinds === 0
+          ? 'no divergence'
+          : `${state.findings.length} divergences of ${kinds} ${kinds === 1 ? 'kind' : 'kinds'}`),
+    ),
+  );
+  if (Object.keys(state.unmodelled).length > 0) {
+    lines.push(line('reached what is not modelled:'), ...counted(state.unmodelled));
+  }
+  if (Object.keys(state.refused).length > 0) {
+    lines.push(line('not executed by the host:'), ...counted(state.refused));
+  }
+  if (state.fleeting.length > 0) {
+    lines.push(line(`did not show again: programs ${state.fleeting.join(', ')}`));
+  }
+  return lines;
+}
+
+function coverageLines(files: readonly FileCoverage[], all: boolean): Line[] {
+  const sum = (of: (f: FileCoverage) => number): number => files.reduce((n, f) => n + of(f), 0);
+  const functions = sum((f) => f.functions);
+  const branches = sum((f) => f.branches);
+  const lines = [
+    line(
+      `coverage of the model: ${functions - sum((f) => f.unreached.length)} of ${functions} functions, ` +
+        `${branches - sum((f) => f.untaken.length)} of ${branches} branches`,
+    ),
+  ];
+  for (const file of files) {
+    if (file.unreached.length > 0) {
+      lines.push(line(`  ${file.file}: never called: ${file.unreached.join(', ')}`));
+    }
+    if (!all) continue;
+    for (const branch of file.untaken) {
+      lines.push(line(`  ${file.file}: ${branch.in}(): not taken: ${branch.text}`));
+    }
+  }
+  if (!all) lines.push(line('  (--all lists the branches that were not taken)'));
+  return lines;
+}
+
+function openState(options: FuzzCommandOptions): StateDirectory | string {
+  try {
+    return new StateDirectory(options.state);
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
+
+export async function fuzzCommand(options: FuzzCommandOptions): Promise<number> {
+  const out = new Output(options);
+  const unbundled = options.coverage === true ? unbundledMain() : undefined;
+  if (unbundled !== undefined) return runUnbundled(unbundled);
+  const directory = openState(options);
+  if (typeof directory === 'string') {
+    out.diagnostics([cliError('CLI008', options.state, directory)]);
+    return EXIT_INPUT;
+  }
+  const session = await openSession(options.jobs);
+  if (!isSession(session)) {
+    out.diagnostics([session]);
+    if (options.json === true) await writeJson({ diagnostics: [session] });
+    return EXIT_INPUT;
+  }
+  const { release } = session.host.info();
+  const { seed, steps } = options;
+  const state = directory.load(seed, steps, release) ?? newState(seed, steps, release);
+  const until = options.programs ?? (options.minutes === undefined ? 1000 : Infinity);
+  const deadline = performance.now() + (options.minutes ?? Infinity) * 60000;
+  let interrupted = false;
+  const stop = (): void => {
+    if (interrupted) process.exit(EXIT_INTERRUPTED);
+    interrupted = true;
+  };
+  process.on('SIGINT', stop);
+  process.on('SIGTERM', stop);
+  const progress = new FuzzProgress(options.quiet !== true, state.programs);
+  const coverage = options.coverage === true ? new Coverage() : undefined;
+  await coverage?.start();
+  const run = new FuzzRun(session, state, directory, options.jobs, {
+    progress: (now) => progress.report(now),
+    isOver: (now) => interrupted || now.next >= until || performance.now() > deadline,
+  });
+  try {
+    await run.run();
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code === undefined) throw error;
+    // The disk is full, or the directory went away: what is known is printed below.
+    out.diagnostics([cliError('CLI008', options.state, message)]);
+  } finally {
+    progress.end();
+    process.off('SIGINT', stop);
+    process.off('SIGTERM', stop);
+  }
+  if (run.failure !== undefined) out.diagnostics([run.failure]);
+  const reached = (await coverage?.stop()) ?? [];
+  if (options.json === true) {
+    const more = coverage === undefined ? {} : { coverage: reached };
+    await writeJson({ ...state, interrupted, directory: directory.path, ...more });
+  } else {
+    const all = options.all === true;
+    await out.lines(summaryLines(state, all ? Infinity : 5));
+    if (coverage !== undefined) await out.lines(coverageLines(reached, all));
+    if (interrupted)
+      await out.lines([line(`interrupted; the same command goes on from ${directory.path}`)]);
+  }
+  if (run.failure !== undefined) return EXIT_INPUT;
+  if (state.findings.length > 0) return EXIT_DISAGREES;
+  return interrupted ? EXIT_INTERRUPTED : EXIT_OK;
+}

@@ -1,0 +1,251 @@
+/**
+ * The loop of `faultline fuzz`: blocks of programs that share their settings, several at a time;
+ * behind each block, what was found is run again and made small.
+ */
+import type { Diagnostic } from '../base/index.ts';
+import type { HostKernel, HostTranscript } from '../host/index.ts';
+import {
+  BLOCK_PROGRAMS,
+  blockSettings,
+  type Divergence,
+  divergenceKind,
+  findingText,
+  type HostRelease,
+  isFull,
+  programText,
+  shrinkLines,
+  type VerifyResult,
+  verifyProgram,
+} from '../lab/index.ts';
+import { type Parsed, parseProgram } from '../scenario/index.ts';
+import type { FuzzState, StateDirectory } from './fuzz_state.ts';
+import { type HostSession, isSession, openSession } from './host_session.ts';
+
+type Program = Parsed['program'];
+
+/** Findings of one kind beyond these are kept as they are. */
+const SHRUNK_PER_KIND = 2;
+/** Programs that wait in an executor's pipe beside the one that runs. */
+const IN_FLIGHT_PER_JOB = 3;
+
+interface Ran {
+  readonly program: Program;
+  readonly transcript: HostTranscript;
+  readonly result?: VerifyResult;
+  readonly refused?: string;
+}
+
+interface Found {
+  readonly index: number;
+  readonly text: string;
+  readonly divergence: Divergence;
+}
+
+export interface FuzzHooks {
+  progress(state: FuzzState): void;
+  isOver(state: FuzzState): boolean;
+}
+
+export class FuzzRun {
+  readonly state: FuzzState;
+  readonly #directory: StateDirectory;
+  readonly #jobs: number;
+  readonly #hooks: FuzzHooks;
+  #host: HostKernel;
+  readonly #modelled: HostRelease;
+  #found: Found[] = [];
+  #machine: VerifyResult['machine'] | undefined;
+  #since = performance.now();
+  /** Why the run ended before its time. */
+  failure: Diagnostic | undefined;
+
+  constructor(
+    session: HostSession,
+    state: FuzzState,
+    directory: StateDirectory,
+    jobs: number,
+    hooks: FuzzHooks,
+  ) {
+    this.#host = session.host;
+    this.#modelled = session.modelled;
+    this.state = state;
+    this.#directory = directory;
+    this.#jobs = jobs;
+    this.#hooks = hooks;
+  }
+
+  async run(): Promise<void> {
+    this.#since = performance.now();
+    try {
+      while (this.failure === undefined && !this.#hooks.isOver(this.state)) {
+        await this.#block();
+        this.#save();
+        await this.#settle();
+      }
+    } finally {
+      this.#save();
+      await this.#host.close();
+    }
+  }
+
+  #save(): void {
+    const now = performance.now();
+    this.state.seconds += (now - this.#since) / 1000;
+    this.#since = now;
+    this.#directory.save(this.state);
+  }
+
+  /** The rest of the block that the next program belongs to. */
+  async #block(): Promise<void> {
+    const { state } = this;
+    const first = state.next;
+    const end = first - (first % BLOCK_PROGRAMS) + BLOCK_PROGRAMS;
+    const settings = blockSettings(state.seed, first);
+    await this.#hold(`${settings.join('\n')}\n`);
+    const work = async (): Promise<void> => {
+      while (state.next < end && this.failure === undefined && !this.#hooks.isOver(state)) {
+        await this.#one(state.next++);
+        this.#hooks.progress(state);
+      }
+    };
+    await Promise.all(Array.from({ length: this.#jobs * IN_FLIGHT_PER_JOB }, work));
+  }
+
+  /** An empty text takes the settings back. */
+  async #hold(text: string): Promise<void> {
+    const { program } = parseProgram(text.trim() === '' ? 'p: getpid()\n' : text, 'settings.fl');
+    if (program !== undefined) await this.#host.execute(program, { observe: 'none', hold: true });
+  }
+
+  async #one(index: number): Promise<void> {
+    const { state } = this;
+    const text = programText(state.seed, index, state.steps);
+    const ran = await this.#ask(text, isFull(index));
+    if (ran === undefined) return;
+    state.programs++;
+    if (ran.refused !== undefined) {
+      state.refused[ran.refused] = (state.refused[ran.refused] ?? 0) + 1;
+      return;
+    }
+    const { result } = ran;
+    if (result === undefined) return;
+    state.values += result.compared;
+    if (result.unmodelled !== undefined) {
+      state.unmodelled[result.unmodelled] = (state.unmodelled[result.unmodelled] ?? 0) + 1;
+    }
+    if (result.divergence !== undefined) this.#keep(index, text, ran, result.divergence);
+  }
+
+  /** Asks both kernels. When the executor is gone, once more with a new one. */
+  async #ask(text: string, full: boolean, again = true): Promise<Ran | undefined> {
+    const { program, diagnostics } = parseProgram(text, 'fuzz.fl');
+    const bad = diagnostics.find((d) => d.severity === 'error');
+    const host = this.#host;
+    const transcript = await host.execute(program, { observe: full ? 'full' : 'pages' });
+    if (bad !== undefined) return { program, transcript, refused: bad.message };
+    const error = transcript.notes.find((note) => note.severity === 'error');
+    if (error?.code === 'HOST015' && again) {
+      if (!(await this.#reopen(host))) return undefined;
+      return await this.#ask(text, full, false);
+    }
+    if (error !== undefined)
+      return { program, transcript, refused: `${error.code} ${error.message}` };
+    return { program, transcript, result: this.#verify(program, transcript) };
+  }
+
+  #verify(program: Program, transcript: HostTranscript): VerifyResult {
+    const reuse = this.#machine === undefined ? {} : { reuse: this.#machine };
+    this.#machine = undefined;
+    const result = verifyProgram(program, transcript, {
+      release: this.#modelled.release,
+      memory: transcript.memoryBytes,
+      ...reuse,
+    });
+    this.#machine = result.machine;
+    return result;
+  }
+
+  async #reopen(old: HostKernel): Promise<boolean> {
+    // Several programs may have waited for the one that is gone.
+    if (this.#host !== old) return true;
+    await old.close();
+    const session = await openSession(this.#jobs);
+    if (isSession(session)) this.#host = session.host;
+    else this.failure = session;
+    return isSession(session);
+  }
+
+  /** Written at once, so that nothing is lost; made small later. */
+  #keep(index: number, text: string, ran: Ran, divergence: Divergence): void {
+    const { state } = this;
+    const lines = text.trimEnd().split('\n');
+    const scenario = findingText(
+      ran.program,
+      lines,
+      ran.transcript,
+      divergence,
+      this.#origin(index),
+    );
+    const file = this.#directory.saveFinding(state.seed, index, scenario);
+    const kind = divergenceKind(divergence);
+    state.findings.push({ program: index, kind, divergence, file, shrunk: false });
+    this.#found.push({ index, text, divergence });
+  }
+
+  #origin(program: number) {
+    return { seed: this.state.seed, program, kernel: `host ${this.#host.info().release}` };
+  }
+
+  /** What the block has found is run again alone, and made small. */
+  async #settle(): Promise<void> {
+    const found = this.#found;
+    this.#found = [];
+    if (found.length === 0) return;
+    await this.#hold('');
+    for (const finding of found) {
+      if (this.failure !== undefined) return;
+      await this.#shrink(finding);
+      this.#save();
+      this.#hooks.progress(this.state);
+    }
+  }
+
+  async #shrink({ index, text, divergence }: Found): Promise<void> {
+    const { state } = this;
+    const kind = divergenceKind(divergence);
+    const alike = state.findings.filter((f) => f.kind === kind && f.shrunk).length;
+    if (alike >= SHRUNK_PER_KIND) return;
+    const full = isFull(index);
+    let last: { ran: Ran; divergence: Divergence; lines: readonly string[] } | undefined;
+    const shows = async (lines: readonly string[]): Promise<boolean> => {
+      const candidate = `${lines.join('\n')}\n`;
+      if (parseProgram(candidate, 'fuzz.fl').diagnostics.some((d) => d.severity === 'error')) {
+        return false;
+      }
+      const ran = await this.#ask(candidate, full);
+      const now = ran?.result?.divergence;
+      if (ran === undefined || now === undefined || divergenceKind(now) !== kind) return false;
+      last = { ran, divergence: now, lines };
+      return true;
+    };
+    const at = state.findings.findIndex((f) => f.program === index);
+    const whole = text.trimEnd().split('\n');
+    if (!(await shows(whole))) {
+      state.findings.splice(at, 1);
+      state.fleeting.push(index);
+      return;
+    }
+    await shrinkLines(whole.slice(0, divergence.line), shows);
+    if (last === undefined) return;
+    const { ran, lines } = last;
+    const small = findingText(
+      ran.program,
+      lines,
+      ran.transcript,
+      last.divergence,
+      this.#origin(index),
+    );
+    const file = this.#directory.saveFinding(state.seed, index, small);
+    state.findings[at] = { program: index, kind, divergence: last.divergence, file, shrunk: true };
+  }
+}

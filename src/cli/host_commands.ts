@@ -1,0 +1,80 @@
+/** The verbs that ask the real kernel. */
+import { cpus } from 'node:os';
+import type { Command } from 'commander';
+import { parseCount, parseMinutes } from './arguments.ts';
+import { fuzzCommand } from './fuzz_command.ts';
+import { hostInfoCommand } from './host_info_command.ts';
+import { verifyCommand } from './verify_command.ts';
+
+const VERIFY_HELP = `
+Needs root, a C compiler and an x86-64 Linux that is modelled; \`faultline host-info\` tells.
+Settings that a scenario writes are put back, also after a crash.
+
+Examples:
+  faultline verify scenarios/*.fl
+  faultline verify --full --json program.fl | jq .files[0].divergence
+
+Exit code: 0 both kernels agree, 1 they differ, 2 bad input, or the kernel cannot be asked.
+`;
+
+const FUZZ_HELP = `
+The same seed gives the same programs. A divergence is shrunk and written as a scenario whose
+expectations are the kernel's answers. The state is kept in a directory: the same command goes on
+where it was interrupted.
+
+Examples:
+  faultline fuzz --programs 20000 --seed 1
+  faultline fuzz --minutes 60 --seed 7 --state /var/tmp/fuzz-7
+  faultline fuzz --programs 2000 --coverage --all
+
+Exit code: 0 no divergence, 1 at least one, 2 the kernel cannot be asked, 130 interrupted.
+`;
+
+const HOST_INFO_HELP = `
+Examples:
+  faultline host-info
+  faultline host-info --json | jq .settings
+`;
+
+const COUNT_MAX = 2 ** 31 - 1;
+const JOBS_MAX = 14;
+
+export function addHostCommands(
+  program: Command,
+  common: (command: Command, all: boolean) => Command,
+  done: (code: number) => void,
+): void {
+  const verify = program
+    .command('verify')
+    .summary('hold the model against the real kernel, step by step')
+    .description('Executes scenarios on the model and on this kernel; prints what differs first.')
+    .argument('<file...>', 'scenarios; - for stdin')
+    .option('--full', 'compare smaps, status and resident memory too')
+    .addHelpText('after', VERIFY_HELP)
+    .action(async (files, options) => done(await verifyCommand(files, options)));
+  common(verify, false);
+
+  const jobs = Math.min(2, cpus().length);
+  const fuzz = program
+    .command('fuzz')
+    .summary('random programs: model against the real kernel')
+    .description('Makes random programs and compares the model with this kernel after each step.')
+    .option('--programs <n>', 'stop after n programs (default: 1000)', parseCount(1, COUNT_MAX))
+    .option('--minutes <m>', 'stop after m minutes', parseMinutes)
+    .option('--seed <s>', 'which programs', parseCount(0, COUNT_MAX), 1)
+    .option('--steps <n>', 'steps of a program', parseCount(1, 1000), 20)
+    .option('--jobs <n>', 'CPUs to use', parseCount(1, JOBS_MAX), jobs)
+    .option('--state <dir>', 'where state and findings are kept', '.faultline-fuzz')
+    .option('--coverage', 'tell which parts of the model no program has reached (slower)')
+    .addHelpText('after', FUZZ_HELP)
+    .action(async (options) => done(await fuzzCommand(options)));
+  common(fuzz, true);
+
+  const info = program
+    .command('host-info')
+    .summary('tell what can be asked of the real kernel here')
+    .description('Tells the kernel, its settings, and what can and cannot be observed here.')
+    .addHelpText('after', HOST_INFO_HELP)
+    .action(async (options) => done(await hostInfoCommand(options)));
+  common(info, false);
+}
