@@ -172,3 +172,12 @@ export function copyTable<S extends Schema>(table: Table<S>): Table<S> {
   const copy = { ...rows, nextFree: rows.nextFree.slice() };
   return new TableObject(columns, columnNames, copy) as unknown as Table<S>;
 }
+
+/**
+ * column.fill(value, from, to): the built-in costs a hundred nanoseconds before it stores anything,
+ * so that short ranges are faster in a loop.
+ */
+export function fillColumn(column: Int32Array, value: number, from: number, to: number): void {
+  if (to - from > 128) column.fill(value, from, to);
+  else for (let i = from; i < to; i++) column[i] = value;
+}

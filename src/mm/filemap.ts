@@ -8,6 +8,7 @@
  */
 import {
   assert,
+  fillColumn,
   type InodeRow,
   modPow2,
   type Order,
@@ -181,8 +182,7 @@ export function cacheRemove(m: Machine, head: Pfn): void {
     m.pt[nodeSlotAlloc(m, inode, index, 1)] = 0;
   } else {
     const slot = nodeSlotAlloc(m, inode, index, 0);
-    if (n === 1) m.pt[slot] = 0;
-    else m.pt.fill(0, slot, slot + n);
+    fillColumn(m.pt, 0, slot, slot + n);
   }
   mapping[head] = 0;
   m.inode.nrPages[inode]! -= n;

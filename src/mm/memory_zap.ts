@@ -3,7 +3,7 @@
  * 6.18). Entries, RSS, mapcounts and references go; swap entries and markers by their own rules.
  */
 import { LEVEL_PAGES } from '../arch/index.ts';
-import type { InodeRow, MmRow, VmaRow, Vpn } from '../base/index.ts';
+import { fillColumn, type InodeRow, type MmRow, type VmaRow, type Vpn } from '../base/index.ts';
 import { addRss } from './fault_result.ts';
 import { folioMarkDirty } from './filemap.ts';
 import { folioPages, folioPut, headOf } from './folio.ts';
@@ -119,7 +119,7 @@ function zapPteRange(m: Machine, v: VmaRow, slot: number, n: number, flags: numb
       wp |= next & PTE_UFFD_WP;
       run++;
     }
-    pt.fill(0, i, i + run);
+    fillColumn(pt, 0, i, i + run);
     if (!anon && dirty !== 0) folioMarkDirty(m, head);
     addRss(m, mm, head, -run);
     if (wp !== 0 && uffdWp(m, v) && !anon && (flags & ZAP_DROP_MARKERS) === 0) {

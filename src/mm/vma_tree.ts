@@ -192,9 +192,13 @@ export function vmaTreeErase(m: Machine, v: VmaRow): void {
 
 /** The first VMA that ends above `vpn` (find_vma): it holds the page or is the next one; or 0. */
 export function findVma(m: Machine, mm: MmRow, vpn: Vpn): VmaRow {
+  const v = m.mm.lastVma[mm]!;
+  if (v !== 0 && m.vma.start[v]! <= vpn && vpn < m.vma.end[v]!) return v;
+  return searchVma(m, mm, vpn);
+}
+
+function searchVma(m: Machine, mm: MmRow, vpn: Vpn): VmaRow {
   const { start, end, left, right } = m.vma;
-  const cached = m.mm.lastVma[mm]!;
-  if (cached !== 0 && start[cached]! <= vpn && vpn < end[cached]!) return cached;
   let v = m.mm.treeRoot[mm]!;
   let best = 0;
   while (v !== 0) {
