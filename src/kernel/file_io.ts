@@ -127,7 +127,6 @@ export function writeFile(
   while (done < allowed) {
     const at = pos + done;
     const bytes = Math.min(chunk - (at % chunk), allowed - done);
-    const isNew = cacheGet(m, inode, Math.floor(at / PAGE_SIZE)) === 0;
     const pfn = pageForWrite(m, inode, at, bytes);
     if (pfn < 0) return done > 0 ? done : pfn;
     const head = headOf(m, pfn);
@@ -135,7 +134,7 @@ export function writeFile(
     const room = Math.min(bytes, end - at);
     const from = typeof source === 'string' ? source : word.add(source, word.fromNumber(done));
     const n = typeof from === 'string' ? room : presentBytes(m, t, from, room);
-    writeEnd(m, inode, head, at, n, isNew);
+    writeEnd(m, inode, head, at, n);
     if (n > 0) {
       store(m, t, inode, at, n, source, done);
       done += n;
@@ -149,28 +148,23 @@ export function writeFile(
   return done;
 }
 
-/** ->write_end() of `n` bytes, maybe none; a disk file takes no notice of none. */
-function writeEnd(
-  m: Machine,
-  inode: InodeRow,
-  head: number,
-  pos: number,
-  n: number,
-  isNew: boolean,
-): void {
+/**
+ * ->write_end() of `n` bytes, maybe none. tmpfs moves i_size even then; a disk file does not, but
+ * its new blocks are zeroed and dirty (folio_zero_new_buffers()).
+ */
+function writeEnd(m: Machine, inode: InodeRow, head: number, pos: number, n: number): void {
   const { flags } = m.page;
-  if (m.inode.kind[inode] !== FS_SHMEM && n === 0) {
-    if (isNew) flags[head] = flags[head]! & ~PG_UPTODATE;
-    return;
-  }
-  if (pos + n > m.inode.size[inode]!) m.inode.size[inode] = pos + n;
+  const moves = n > 0 || m.inode.kind[inode] === FS_SHMEM;
+  if (moves && pos + n > m.inode.size[inode]!) m.inode.size[inode] = pos + n;
   flags[head] = flags[head]! | PG_UPTODATE;
   folioMarkDirty(m, head);
 }
 
 /**
  * Reads `count` bytes at `pos` into memory of the task (a buffer that is no address is not
- * modelled as memory). Returns the bytes read or -errno. Holes of tmpfs stay holes.
+ * modelled as memory). Returns the bytes read or -errno. Holes of tmpfs stay holes. Each page is
+ * in the cache before the memory that it is copied to is touched.
+ * Source: mm/filemap.c filemap_read(), mm/shmem.c shmem_file_read_iter(), 6.18.
  */
 export function readFile(
   m: Machine,
@@ -182,12 +176,8 @@ export function readFile(
 ): number {
   const inode = m.file.inode[file]!;
   if ((m.inode.flags[inode]! & INODE_SIZE_UNKNOWN) !== 0) return -EFAULT;
-  let bytes = Math.max(0, Math.min(count, m.inode.size[inode]! - pos));
+  const bytes = Math.max(0, Math.min(count, m.inode.size[inode]! - pos));
   if (bytes === 0) return 0;
-  if (target !== undefined) {
-    bytes = touchRange(m, t, target, bytes, true);
-    if (bytes === 0) return -EFAULT;
-  }
   const last = Math.floor((pos + bytes - 1) / PAGE_SIZE);
   for (let index = Math.floor(pos / PAGE_SIZE); index <= last; index++) {
     let pfn = cacheGet(m, inode, index);
@@ -196,10 +186,15 @@ export function readFile(
       pfn = cacheGet(m, inode, index);
     }
     if (m.inode.kind[inode] !== FS_SHMEM) m.file.prevIndex[file] = index;
-    if (target === undefined || index * PAGE_SIZE < pos) continue;
-    const at = word.add(target, word.fromNumber(index * PAGE_SIZE - pos));
-    if (word.offsetOf(at) !== 0) continue;
-    setUserByte(m, t, at, pfn === 0 || m.content.length === 0 ? 0 : m.content[pfn]!);
+    if (target === undefined) continue;
+    const from = Math.max(pos, index * PAGE_SIZE);
+    const n = Math.min(pos + bytes, (index + 1) * PAGE_SIZE) - from;
+    const at = word.add(target, word.fromNumber(from - pos));
+    const copied = touchRange(m, t, at, n, true);
+    if (copied > 0 && from % PAGE_SIZE === 0 && word.offsetOf(at) === 0) {
+      setUserByte(m, t, at, pfn === 0 || m.content.length === 0 ? 0 : m.content[pfn]!);
+    }
+    if (copied < n) return from - pos + copied > 0 ? from - pos + copied : -EFAULT;
   }
   return bytes;
 }

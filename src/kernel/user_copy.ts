@@ -3,7 +3,14 @@
  * moves is the content of pages: the value that the model keeps for the first byte of each.
  */
 import { EFAULT, PAGE_SIZE, type TaskRow, type U64, word } from '../base/index.ts';
-import { faultinPage, isReadable, loadContent, storeContent, vmaForAccess } from '../mm/memory.ts';
+import {
+  faultinPage,
+  isReadable,
+  loadContent,
+  markTouched,
+  storeContent,
+  vmaForAccess,
+} from '../mm/memory.ts';
 import type { Machine } from '../mm/mm_types.ts';
 import { TASK_PAGES } from '../mm/mman.ts';
 import { VM_READ, VM_WRITE } from '../mm/vm_flags.ts';
@@ -15,7 +22,9 @@ export function touchUser(m: Machine, task: TaskRow, vpn: number, write: boolean
   if (v === 0) return -EFAULT;
   const flags = m.vma.flags[v]!;
   if (write ? (flags & VM_WRITE) === 0 : (flags & (VM_READ | VM_WRITE)) === 0) return -EFAULT;
-  return faultinPage(m, task, v, vpn, write);
+  const failed = faultinPage(m, task, v, vpn, write);
+  if (failed === 0) markTouched(m, task, vpn, write);
+  return failed;
 }
 
 /** Bytes of [addr, addr + length) that can be touched, from the front; faults are taken. */

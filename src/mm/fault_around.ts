@@ -13,14 +13,7 @@ import { doSetPmd, setPteRange } from './memory_map.ts';
 import type { Machine } from './mm_types.ts';
 import { PG_HWPOISON, PG_LOCKED, PG_READAHEAD, PG_SWAPBACKED, PG_UPTODATE } from './page_flags.ts';
 import { installPageTable, isHugePmd, pteSlotUnder } from './pgalloc.ts';
-import {
-  OPS_FILE,
-  OPS_SHM,
-  OPS_SHMEM,
-  OPS_SHMEM_ANON,
-  VM_UFFD_WP,
-  VM2_UFFD_MINOR,
-} from './vm_flags.ts';
+import { OPS_FILE, OPS_SHMEM, OPS_SHMEM_ANON, VM_UFFD_WP, VM2_UFFD_MINOR } from './vm_flags.ts';
 import { VM_FAULT_NOPAGE, type Vmf } from './vmf.ts';
 
 /** should_fault_around(): ->map_pages exists, no uffd-wp or minor, a window of more than a page. */
@@ -28,8 +21,8 @@ export function shouldFaultAround(m: Machine, vmf: Vmf): boolean {
   const { ops, flags, flags2 } = m.vma;
   const v = vmf.vma;
   const kind = ops[v]!;
-  const can =
-    kind === OPS_FILE || kind === OPS_SHMEM || kind === OPS_SHMEM_ANON || kind === OPS_SHM;
+  // SysV segments have no ->map_pages (ipc/shm.c shm_vm_ops).
+  const can = kind === OPS_FILE || kind === OPS_SHMEM || kind === OPS_SHMEM_ANON;
   if (!can) return false;
   if ((flags[v]! & VM_UFFD_WP) !== 0 || (flags2[v]! & VM2_UFFD_MINOR) !== 0) {
     if (m.why !== null) m.why.note('fault-around-uffd', -1, 0, 0);

@@ -27,6 +27,7 @@ import {
   PG_ANON,
   PG_ANON_EXCLUSIVE,
   PG_DEFERRED,
+  PG_DIRTY,
   PG_HEAD,
   PG_MLOCKED,
   PG_MM_SHARED,
@@ -36,7 +37,7 @@ import {
   REF_ONE,
 } from './page_flags.ts';
 import { isHugePmd, pmdSlot, pteSlotUnder } from './pgalloc.ts';
-import { makePte, PTE_A, PTE_P, PTE_UFFD_WP, PTE_W, pteMapped, ptePfn } from './pgtable.ts';
+import { makePte, PTE_A, PTE_D, PTE_P, PTE_UFFD_WP, PTE_W, pteMapped, ptePfn } from './pgtable.ts';
 import { folioAddAnonRmapPtes, folioRemoveRmapPtes } from './rmap.ts';
 import { shmemUnacctBlocks } from './shmem.ts';
 import { VM_LOCKED } from './vm_flags.ts';
@@ -138,6 +139,8 @@ export function splitAnonFolio(m: Machine, head: Pfn): boolean {
       const pte = m.pt[slot]!;
       if (!pteMapped(pte) || ptePfn(pte) !== head + i) continue;
       const exclusive = (flags[head + i]! & PG_ANON_EXCLUSIVE) !== 0;
+      // try_to_migrate_one(): the folio is dirty when the entry that goes was.
+      if ((pte & PTE_D) !== 0) flags[head] = flags[head]! | PG_DIRTY;
       maps.push({ v, slot, pte, exclusive });
     }
   });

@@ -264,6 +264,12 @@ export function isReadable(m: Machine, task: TaskRow, vpn: Vpn): boolean {
   return (leafEntry(m, m.task.mm[task]!, vpn) & PTE_P) !== 0;
 }
 
+/** The processor sets the bits of an entry that allows what it does. */
+export function markTouched(m: Machine, task: TaskRow, vpn: Vpn, write: boolean): void {
+  const slot = leafSlot(m, m.task.mm[task]!, vpn);
+  if (slot !== 0) m.pt[slot] = m.pt[slot]! | (write ? PTE_A | PTE_D : PTE_A);
+}
+
 /** The VMA that serves an access: found, or a stack grown down to it. 0 = none (MAPERR). */
 export function vmaForAccess(m: Machine, task: TaskRow, vpn: Vpn): VmaRow {
   const mm = m.task.mm[task]!;

@@ -70,6 +70,8 @@ export function copyPageRange(m: Machine, dst: VmaRow, src: VmaRow): number {
       if (m.vma.ops[dst] === OPS_NONE) copyHugePmd(m, dst, slot, at);
     } else if (isTable(entry)) {
       const base = tableRow(entry) * 512 + (at % 512);
+      // copy_pte_range() takes the child's table before it looks at the entries.
+      if (pteSlotAlloc(m, m.vma.mm[dst]!, at) === 0) return -ENOMEM;
       const error = copyPteRange(m, dst, src, base, blockEnd - at, at);
       if (error !== 0) return error;
     }

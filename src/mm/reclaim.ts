@@ -8,10 +8,10 @@ import type { Pfn, VmaRow, Vpn } from '../base/index.ts';
 import { cacheRemove } from './filemap.ts';
 import { folioMapcount, folioOrder, folioPages, folioRefcount, isLarge } from './folio.ts';
 import { splitFolio } from './folio_split.ts';
-import { FS_SHMEM } from './fs_types.ts';
+import { FS_DISK, FS_SHMEM } from './fs_types.ts';
 import { ZAP_EVEN_COWS, zapPageRange } from './memory_zap.ts';
 import type { Machine } from './mm_types.ts';
-import { PG_ANON, PG_DIRTY, PG_SWAPBACKED } from './page_flags.ts';
+import { PG_ANON, PG_DIRTY, PG_READAHEAD, PG_SWAPBACKED } from './page_flags.ts';
 import { pmdSlot, pteSlotUnder } from './pgalloc.ts';
 import { isTable, PTE_D } from './pgtable.ts';
 import { shmemUnacctBlocks } from './shmem.ts';
@@ -51,6 +51,11 @@ function reclaimCached(m: Machine, v: VmaRow, head: Pfn, vpn: Vpn): void {
   if ((m.page.flags[head]! & PG_DIRTY) !== 0) {
     if (m.inode.kind[inode] === FS_SHMEM && m.settings.totalSwap !== 0) {
       m.unmodelled = 'MADV_PAGEOUT of shmem with swap space';
+    }
+    // A dirty page of a disk is to be dropped when it has been written (PG_reclaim), and that bit is
+    // also PG_readahead: fault-around passes it over.
+    if (m.inode.kind[inode] === FS_DISK) {
+      m.page.flags[head] = m.page.flags[head]! | PG_READAHEAD;
     }
     return;
   }

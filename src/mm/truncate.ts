@@ -141,12 +141,17 @@ export function undoFallocate(m: Machine, inode: InodeRow, first: number, end: n
 export function truncateSetsize(m: Machine, inode: InodeRow, bytes: Bytes): void {
   const old = m.inode.size[inode]!;
   m.inode.size[inode] = bytes;
-  if (bytes > old) return;
+  const onDisk = m.inode.kind[inode] === FS_DISK;
+  if (bytes > old) {
+    if (onDisk && old % 4096 !== 0) touchPartialPage(m, inode, Math.floor(old / 4096));
+    return;
+  }
   const hole = Math.ceil(bytes / 4096);
   const unmap = old > hole * 4096;
   if (unmap) unmapMappingPages(m, inode, hole, Number.MAX_SAFE_INTEGER, true);
   truncatePageRange(m, inode, bytes, Number.POSITIVE_INFINITY);
   if (unmap) unmapMappingPages(m, inode, hole, Number.MAX_SAFE_INTEGER, true);
+  if (onDisk && bytes % 4096 !== 0) touchPartialPage(m, inode, Math.floor(bytes / 4096));
 }
 
 /** Punches bytes [start, end): whole pages are unmapped, private copies are kept. */
@@ -162,7 +167,8 @@ export function punchHole(m: Machine, inode: InodeRow, start: Bytes, end: Bytes)
 }
 
 /**
- * ext4 zeroes the partial pages at both ends of a hole in the page cache. Where the disk has no
+ * ext4 zeroes the partial pages at both ends of a hole, and behind a new or old end of the file, in
+ * the page cache. Where the disk has no
  * block either, the page it brought in for that stays, not up to date: fault-around passes it over.
  * Source: fs/ext4/inode.c ext4_block_zero_page_range(); asked, 6.18.44.
  */

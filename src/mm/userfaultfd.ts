@@ -40,15 +40,7 @@ import {
 } from './pgtable.ts';
 import { folioAddFileRmapPtes, folioAddNewAnonRmap } from './rmap.ts';
 import { SGP_NOALLOC, SGP_WRITE, shmemGetFolio, shmemResult } from './shmem.ts';
-import {
-  OPS_FILE,
-  OPS_NONE,
-  OPS_SHM,
-  OPS_SHMEM,
-  OPS_SHMEM_ANON,
-  VM_SHARED,
-  VM_WRITE,
-} from './vm_flags.ts';
+import { OPS_FILE, OPS_NONE, OPS_SHMEM, OPS_SHMEM_ANON, VM_SHARED, VM_WRITE } from './vm_flags.ts';
 import { pageProt, uffdWp } from './vma_prot.ts';
 import { vmaLookup } from './vma_tree.ts';
 
@@ -65,9 +57,10 @@ function destination(m: Machine, uffd: Row, mm: MmRow, start: Vpn, pages: number
   return m.vma.uffd[v] === uffd ? v : -ENOENT;
 }
 
+/** vma_is_shmem(): SysV segments have operations of their own. */
 function isShmem(m: Machine, v: VmaRow): boolean {
   const kind = m.vma.ops[v]!;
-  return kind === OPS_SHMEM || kind === OPS_SHMEM_ANON || kind === OPS_SHM;
+  return kind === OPS_SHMEM || kind === OPS_SHMEM_ANON;
 }
 
 /** mfill_atomic_install_pte(): an entry may replace none, or a uffd-wp marker. */
@@ -118,6 +111,10 @@ export function mfillAtomic(
   wp: boolean,
   content: (i: number) => number,
 ): number {
+  // uffd_lock_vma() prepares the mapping before anyone looks whether it is registered.
+  const found = vmaLookup(m, mm, start);
+  if (found === 0) return -ENOENT;
+  if ((m.vma.flags[found]! & VM_SHARED) === 0 && anonVmaPrepare(m, found) !== 0) return -ENOMEM;
   const v = destination(m, uffd, mm, start, pages);
   if (v < 0) return v;
   const shared = (m.vma.flags[v]! & VM_SHARED) !== 0;
@@ -126,7 +123,6 @@ export function mfillAtomic(
   const shmem = isShmem(m, v);
   if (m.vma.ops[v] !== OPS_NONE && !shmem) return -EINVAL;
   if (!shmem && what === UFFD_CONTINUE) return -EINVAL;
-  if (!shared && anonVmaPrepare(m, v) !== 0) return -ENOMEM;
   for (let i = 0; i < pages; i++) {
     const error = fillOne(m, v, start + i, what, wp, shmem && shared, () => content(i));
     if (error !== 0) return i > 0 ? i : error;
