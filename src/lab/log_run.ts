@@ -11,7 +11,7 @@ import { errnoName, PAGE_SIZE, type TaskRow, type U64, word } from '../base/inde
 import { type CallResult, Kernel, type Value } from '../kernel/index.ts';
 import type { Machine, Release } from '../mm/mm_types.ts';
 import { findVmaIntersection, STACK_GUARD_PAGES } from '../mm/vma_tree.ts';
-import { callClass, type Expected, type Program, type Step } from '../scenario/index.ts';
+import { type Arg, callClass, type Expected, type Program, type Step } from '../scenario/index.ts';
 import { argumentValue } from './evaluate.ts';
 import { outcomeText } from './expect.ts';
 import { LogFixer } from './log_fix.ts';
@@ -39,6 +39,12 @@ function mapRefused(values: readonly Value[], expected: Expected): boolean {
   const flags = asInt(values[3]).lo;
   if (expected.errno !== EPERM) return true;
   return (flags & MAP_LOCKED) !== 0 && (flags & MAP_ANONYMOUS) !== 0;
+}
+
+/** strace prints the stack of clone(2) first; the kernel takes the flags first. */
+function kernelOrder(args: readonly Arg[]): readonly Arg[] {
+  const flags = args.find((arg) => arg.name === 'flags');
+  return flags === undefined ? args : [flags, ...args.filter((arg) => arg !== flags)];
 }
 
 /** The resource whose limit of the calling process a call shows or sets, or -1. */
@@ -171,7 +177,8 @@ export class LogRun {
   #values(step: Step): Value[] | string {
     if (step.op.kind !== 'call') return 'not a call';
     const values: Value[] = [];
-    for (const arg of step.op.args) {
+    const { args, name } = step.op;
+    for (const arg of name === 'clone' ? kernelOrder(args) : args) {
       const value = argumentValue(arg.value, NO_NAMES);
       if (value === undefined) return `argument ${values.length + 1} cannot be read`;
       values.push(value);
