@@ -24,6 +24,8 @@ import type { Report } from './law.ts';
 import { addressWords, dueWords, folioWords, inodeWords, pageWords } from './words.ts';
 
 const WRITABLE = PTE_P | PTE_W;
+/** A folio remembers 36 bits of its page offset. */
+const INDEX_SPAN = 68719476736;
 
 export class EntryLaws implements LeafVisitor, SlotVisitor {
   private readonly m: Machine;
@@ -100,7 +102,8 @@ export class EntryLaws implements LeafVisitor, SlotVisitor {
       return;
     }
     const head = headOf(m, pfn);
-    const own = m.page.mapping[head] === inode && folioIndex(m, head) + (pfn - head) === index;
+    const at = folioIndex(m, head) + (pfn - head);
+    const own = m.page.mapping[head] === inode && at === index % INDEX_SPAN;
     if (own || !report.break('translation')) return;
     const found = pageWords(m, pfn);
     report.add(
@@ -145,10 +148,11 @@ export class EntryLaws implements LeafVisitor, SlotVisitor {
     const head = headOf(m, pfn);
     const index = c.pgoff[v]! + (vpn - c.start[v]!);
     const at = folioIndex(m, head) + (pfn - head);
+    const inPlace = at === index % INDEX_SPAN;
     const shared = (c.flags[v]! & VM_MAYSHARE) !== 0;
     if ((m.page.flags[head]! & PG_ANON) !== 0) {
       this.anonymous++;
-      if (shared || at !== index) {
+      if (shared || !inPlace) {
         if (!report.break('translation')) return;
         const found = shared
           ? `${pageWords(m, pfn)} in a shared mapping`
@@ -167,7 +171,7 @@ export class EntryLaws implements LeafVisitor, SlotVisitor {
     if (isLarge(m, head)) this.cachePages++;
     const inode = m.file.inode[c.file[v]!]!;
     const due = cacheGet(m, inode, index);
-    if (due === pfn && at === index && m.page.mapping[head] === inode) return;
+    if (due === pfn && inPlace && m.page.mapping[head] === inode) return;
     if (!report.break('translation')) return;
     const subject = pages === 512 ? '(2 MiB)' : '';
     const dueText =

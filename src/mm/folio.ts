@@ -69,10 +69,14 @@ export function folioIndex(m: Machine, head: Pfn): number {
  * modulo 2^36, and so are the distances that a reverse-map walk computes from them.
  */
 export function setFolioIndex(m: Machine, head: Pfn, index: number): void {
-  const hi = Math.floor(index / TWO32) % 16;
   // The column keeps the low 32 bits.
   m.page.index[head] = index;
-  m.page.flags[head] = (m.page.flags[head]! & ~INDEX_HI_MASK) | (hi << INDEX_HI_SHIFT);
+  m.page.flags[head] = (m.page.flags[head]! & ~INDEX_HI_MASK) | indexHighBits(index);
+}
+
+/** Bits 32-35 of a page offset, where the flags of a head page keep them. */
+export function indexHighBits(index: number): number {
+  return ((index / TWO32) & 15) << INDEX_HI_SHIFT;
 }
 
 export function folioRefcount(m: Machine, head: Pfn): number {

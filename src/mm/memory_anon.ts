@@ -111,35 +111,48 @@ function allocFrom(m: Machine, vmf: Vmf, first: Order): number {
 
 /** Second phase, under the page-table lock: the range is still none, or the folio goes back. */
 export function doAnonymousInstall(m: Machine, vmf: Vmf): number {
+  if (vmf.order !== 0) return installLarge(m, vmf);
+  const v = vmf.vma;
+  const slot = pteSlotUnder(m, vmf.pmdSlot, vmf.vpn);
+  if (slot === 0 || vmfPteChanged(m, vmf, slot)) return giveBack(m, vmf, 0);
+  if (uffdMissing(m, v)) return giveBack(m, vmf, VM_FAULT_UFFD_WAIT);
+  m.mm.rssAnon[vmf.mm]! += 1;
+  folioAddNewAnonRmap(m, vmf.folio, v, vmf.vpn);
+  m.pt[slot] = makePte(vmf.folio, newAnonBits(m, vmf));
+  if (m.why !== null) m.why.note('anon-taken', 0, vmf.vpn, 0);
+  return 0;
+}
+
+function installLarge(m: Machine, vmf: Vmf): number {
   const v = vmf.vma;
   const head = vmf.folio;
   const n = 1 << vmf.order;
   const vpn = vmf.vpn - modPow2(vmf.vpn, n);
   const slot = pteSlotUnder(m, vmf.pmdSlot, vpn);
-  const changed = slot === 0 || (n === 1 ? vmfPteChanged(m, vmf, slot) : !pteRangeNone(m, slot, n));
-  if (changed) {
-    folioPut(m, head, 1);
-    return 0;
-  }
-  if (uffdMissing(m, v)) {
-    folioPut(m, head, 1);
-    return VM_FAULT_UFFD_WAIT;
-  }
+  if (slot === 0 || !pteRangeNone(m, slot, n)) return giveBack(m, vmf, 0);
+  if (uffdMissing(m, v)) return giveBack(m, vmf, VM_FAULT_UFFD_WAIT);
   m.mm.rssAnon[vmf.mm]! += n;
-  let bits = pageProt(m, v) | PTE_A;
-  if ((m.vma.flags[v]! & VM_WRITE) !== 0) bits |= PTE_W | PTE_D;
-  if (origPteUffdWp(m, vmf)) bits = (bits & ~PTE_W) | PTE_UFFD_WP;
   folioAddNewAnonRmap(m, head, v, vpn);
-  if (n === 1) {
-    m.pt[slot] = makePte(head, bits);
-  } else {
-    folioRefAdd(m, head, n - 1);
-    countMthp(m, vmf.order, MTHP_ANON_FAULT_ALLOC);
-    const { pt } = m;
-    for (let i = 0; i < n; i++) pt[slot + i] = makePte(head + i, bits);
-  }
+  folioRefAdd(m, head, n - 1);
+  countMthp(m, vmf.order, MTHP_ANON_FAULT_ALLOC);
+  const bits = newAnonBits(m, vmf);
+  const { pt } = m;
+  for (let i = 0; i < n; i++) pt[slot + i] = makePte(head + i, bits);
   if (m.why !== null) m.why.note('anon-taken', vmf.order, vpn, 0);
   return 0;
+}
+
+function giveBack(m: Machine, vmf: Vmf, ret: number): number {
+  folioPut(m, vmf.folio, 1);
+  return ret;
+}
+
+/** Flags of the entry of a fresh anonymous page: dirty, and writable where the VMA is. */
+function newAnonBits(m: Machine, vmf: Vmf): number {
+  const v = vmf.vma;
+  let bits = pageProt(m, v) | PTE_A;
+  if ((m.vma.flags[v]! & VM_WRITE) !== 0) bits |= PTE_W | PTE_D;
+  return origPteUffdWp(m, vmf) ? (bits & ~PTE_W) | PTE_UFFD_WP : bits;
 }
 
 /** Says, for each order, which rule refused it. Only when a log is kept. */

@@ -7,12 +7,22 @@
  * a walk. With more than two mms the answer may stay "shared" although it is not: the model keeps
  * the same slots, so it errs where the kernel errs.
  */
-import { assert, type MmRow, type Pages, type Pfn, type VmaRow, type Vpn } from '../base/index.ts';
-import { entireMapcount, folioMapcount, folioOrder, folioPages, setFolioIndex } from './folio.ts';
+import {
+  assert,
+  type MmRow,
+  type Order,
+  type Pages,
+  type Pfn,
+  type VmaRow,
+  type Vpn,
+} from '../base/index.ts';
+import { entireMapcount, folioMapcount, folioOrder, folioPages, indexHighBits } from './folio.ts';
 import type { Machine } from './mm_types.ts';
 import {
+  INDEX_HI_MASK,
   MAPCOUNT_MASK,
   ORDER_MASK,
+  PAGE_LEVEL_FLAGS,
   PG_ANON,
   PG_ANON_EXCLUSIVE,
   PG_DEFERRED,
@@ -125,29 +135,37 @@ function countMapped(m: Machine, head: Pfn, nr: Pages, nrPmd: Pages): void {
  * Source: mm/rmap.c folio_add_new_anon_rmap(), 6.18.
  */
 export function folioAddNewAnonRmap(m: Machine, head: Pfn, v: VmaRow, vpn: Vpn): void {
-  const { flags, counts, mapping, index } = m.page;
-  const { anonVma, pgoff, start } = m.vma;
+  const anonVma = m.vma.anonVma[v]!;
+  assert(anonVma !== 0, 'an anonymous page needs an anon_vma');
+  const index = m.vma.pgoff[v]! + (vpn - m.vma.start[v]!);
+  const f = m.page.flags[head]!;
   const swapBacked = (m.vma.flags2[v]! & VM2_DROPPABLE) !== 0 ? 0 : PG_SWAPBACKED;
-  const f = flags[head]!;
-  assert(anonVma[v] !== 0, 'an anonymous page needs an anon_vma');
-  mapping[head] = -anonVma[v]!;
+  m.page.mapping[head] = -anonVma;
+  m.page.index[head] = index;
+  m.page.flags[head] =
+    (f & ~INDEX_HI_MASK) |
+    indexHighBits(index) |
+    (PG_ANON | PG_UPTODATE | PG_ANON_EXCLUSIVE | swapBacked);
   if ((f & PG_HEAD) === 0) {
-    flags[head] = f | PG_ANON | swapBacked | PG_UPTODATE | PG_ANON_EXCLUSIVE;
-    counts[head]! += 1;
-    setFolioIndex(m, head, pgoff[v]! + (vpn - start[v]!));
+    m.page.counts[head]! += 1;
     m.vmstat[NR_ANON_MAPPED]! += 1;
-    if ((m.vma.flags[v]! & VM_LOCKED) !== 0) mlockVmaFolio(m, head, v);
-    return;
+  } else {
+    mapNewLarge(m, head, f & ORDER_MASK, m.vma.mm[v]!);
   }
-  const order = f & ORDER_MASK;
+  if ((m.vma.flags[v]! & VM_LOCKED) !== 0) mlockVmaFolio(m, head, v);
+}
+
+/** The counters of a large anonymous folio that one mm maps whole. */
+function mapNewLarge(m: Machine, head: Pfn, order: Order, mm: MmRow): void {
+  const { flags, counts, mapping, index } = m.page;
   const n = 1 << order;
-  const mm = m.vma.mm[v]!;
-  flags[head] = f | PG_ANON | swapBacked | PG_UPTODATE | PG_ANON_EXCLUSIVE;
-  setFolioIndex(m, head, pgoff[v]! + (vpn - start[v]!));
   mapping[head + 3] = mm;
   if (order < 9) {
-    for (let pfn = head; pfn < head + n; pfn++) {
-      flags[pfn] = flags[pfn]! | PG_ANON_EXCLUSIVE;
+    // Tails carry the order alone; the head has its flags already.
+    const tail = order | PG_ANON_EXCLUSIVE;
+    counts[head] = 1;
+    for (let pfn = head + 1; pfn < head + n; pfn++) {
+      flags[pfn] = tail | (flags[pfn]! & PAGE_LEVEL_FLAGS);
       counts[pfn] = 1;
     }
     counts[head + 1] = 1 | (n << NR_MAPPED_SHIFT);
@@ -161,7 +179,6 @@ export function folioAddNewAnonRmap(m: Machine, head: Pfn, v: VmaRow, vpn: Vpn):
   }
   m.vmstat[NR_ANON_MAPPED]! += n;
   countMthp(m, order, MTHP_NR_ANON);
-  if ((m.vma.flags[v]! & VM_LOCKED) !== 0) mlockVmaFolio(m, head, v);
 }
 
 /** PTE mappings of pages [page, page+n) of one folio: mapcounts only (__folio_add_rmap). */
