@@ -39,7 +39,7 @@ import {
   O_APPEND,
 } from '../mm/fs_types.ts';
 import { SGP_FALLOC, shmemGetFolio, shmemResult } from '../mm/shmem.ts';
-import { punchHole, truncateSetsize, undoFallocate } from '../mm/truncate.ts';
+import { punchHole, truncateSetsize, undoFallocate, zeroPartialPages } from '../mm/truncate.ts';
 import { sizeKnown } from './assume.ts';
 import { pathArg } from './calls_open.ts';
 import { fileOf } from './fd_table.ts';
@@ -378,7 +378,9 @@ function diskFallocate(
   if ((mode & (FALLOC_KEEP_SIZE | FALLOC_PUNCH_HOLE)) === 0 && end > m.inode.size[inode]!) {
     const error = mayResize(k, t, inode, end);
     if (error !== 0) return error;
+    const old = m.inode.size[inode]!;
     m.inode.size[inode] = end;
+    zeroPartialPages(m, inode, old, end);
   }
   return 0;
 }

@@ -33,10 +33,11 @@ import {
   INODE_SIZE_UNKNOWN,
 } from '../mm/fs_types.ts';
 import type { Machine } from '../mm/mm_types.ts';
-import { PG_UPTODATE } from '../mm/page_flags.ts';
-import { syncReadahead } from '../mm/readahead.ts';
+import { PG_READAHEAD, PG_UPTODATE } from '../mm/page_flags.ts';
+import { asyncReadahead, syncReadahead } from '../mm/readahead.ts';
 import { HUGE_NEVER } from '../mm/settings.ts';
 import { SGP_WRITE, shmemGetFolio, shmemResult } from '../mm/shmem.ts';
+import { zeroPartialPages } from '../mm/truncate.ts';
 import { presentBytes, setUserByte, touchRange, userByte } from './user_copy.ts';
 
 /** Where the bytes of a write come from: text, or memory of the task. */
@@ -149,13 +150,14 @@ export function writeFile(
 }
 
 /**
- * ->write_end() of `n` bytes, maybe none. tmpfs moves i_size even then; a disk file does not, but
- * its new blocks are zeroed and dirty (folio_zero_new_buffers()).
+ * ->write_end() of `n` bytes, maybe none. i_size moves to where the write begins even then, and new
+ * blocks of a disk file are zeroed and dirty (folio_zero_new_buffers(), ext4_da_do_write_end()).
  */
 function writeEnd(m: Machine, inode: InodeRow, head: number, pos: number, n: number): void {
   const { flags } = m.page;
-  const moves = n > 0 || m.inode.kind[inode] === FS_SHMEM;
-  if (moves && pos + n > m.inode.size[inode]!) m.inode.size[inode] = pos + n;
+  const old = m.inode.size[inode]!;
+  if (pos + n > old) m.inode.size[inode] = pos + n;
+  if (pos > old && m.inode.kind[inode] !== FS_SHMEM) zeroPartialPages(m, inode, old, pos);
   flags[head] = flags[head]! | PG_UPTODATE;
   folioMarkDirty(m, head);
 }
@@ -178,14 +180,11 @@ export function readFile(
   if ((m.inode.flags[inode]! & INODE_SIZE_UNKNOWN) !== 0) return -EFAULT;
   const bytes = Math.max(0, Math.min(count, m.inode.size[inode]! - pos));
   if (bytes === 0) return 0;
+  const onDisk = m.inode.kind[inode] !== FS_SHMEM;
   const last = Math.floor((pos + bytes - 1) / PAGE_SIZE);
   for (let index = Math.floor(pos / PAGE_SIZE); index <= last; index++) {
-    let pfn = cacheGet(m, inode, index);
-    if (pfn === 0 && m.inode.kind[inode] !== FS_SHMEM) {
-      syncReadahead(m, file, inode, index, last - index + 1);
-      pfn = cacheGet(m, inode, index);
-    }
-    if (m.inode.kind[inode] !== FS_SHMEM) m.file.prevIndex[file] = index;
+    if (onDisk) readAhead(m, file, inode, index, last);
+    const pfn = cacheGet(m, inode, index);
     if (target === undefined) continue;
     const from = Math.max(pos, index * PAGE_SIZE);
     const n = Math.min(pos + bytes, (index + 1) * PAGE_SIZE) - from;
@@ -194,7 +193,28 @@ export function readFile(
     if (copied > 0 && from % PAGE_SIZE === 0 && word.offsetOf(at) === 0) {
       setUserByte(m, t, at, pfn === 0 || m.content.length === 0 ? 0 : m.content[pfn]!);
     }
-    if (copied < n) return from - pos + copied > 0 ? from - pos + copied : -EFAULT;
+    if (copied === n) continue;
+    const done = from - pos + copied;
+    if (onDisk && done > 0) m.file.prevEnd[file] = pos + done;
+    return done > 0 ? done : -EFAULT;
   }
+  if (onDisk) m.file.prevEnd[file] = pos + bytes;
   return bytes;
+}
+
+/** filemap_get_pages(): the page at `index` comes into the cache, and perhaps what follows it. */
+function readAhead(m: Machine, file: FileRow, inode: InodeRow, index: number, last: number): void {
+  const pfn = cacheGet(m, inode, index);
+  if (pfn === 0) {
+    syncReadahead(m, file, inode, index, last - index + 1);
+    if (cacheGet(m, inode, index) === 0) cacheReadFolio(m, inode, index, 0);
+    return;
+  }
+  const head = headOf(m, pfn);
+  const { flags } = m.page;
+  if ((flags[head]! & PG_READAHEAD) !== 0) {
+    const first = folioIndex(m, head);
+    asyncReadahead(m, file, inode, first, last + 1 - first);
+  }
+  flags[head] = flags[head]! | PG_UPTODATE;
 }

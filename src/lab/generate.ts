@@ -24,9 +24,6 @@ export function generateSettings(r: Random): string[] {
     lines.push(`echo ${value} > ${THP}/${path}`);
   };
   if (r.chance(20)) put('enabled', r.pick(['madvise', 'never']));
-  if (r.chance(25)) {
-    put('shmem_enabled', r.pick(['always', 'within_size', 'advise', 'never', 'deny', 'force']));
-  }
   if (r.chance(15)) put('use_zero_page', r.pick(['0', '1']));
   for (const kb of SIZES_KB) {
     if (kb >= 16 && r.chance(35)) {
@@ -36,6 +33,11 @@ export function generateSettings(r: Random): string[] {
       const value = r.pick(['advise', 'always', 'within_size', 'inherit', 'never']);
       put(`hugepages-${kb}kB/shmem_enabled`, value);
     }
+  }
+  // Last, because `force` is refused unless 2 MiB alone inherits: the lines are written again by
+  // programs that find them in force.
+  if (r.chance(25)) {
+    put('shmem_enabled', r.pick(['always', 'within_size', 'advise', 'never', 'deny', 'force']));
   }
   return lines;
 }

@@ -16,7 +16,7 @@ import {
   isLarge,
   setFolioIndex,
 } from './folio.ts';
-import { FS_SHMEM } from './fs_types.ts';
+import { FS_DISK, FS_SHMEM } from './fs_types.ts';
 import { splitHugePmd } from './huge_memory.ts';
 import { unmapMappingPages } from './memory_zap.ts';
 import type { Machine } from './mm_types.ts';
@@ -200,6 +200,11 @@ function splitCached(m: Machine, head: Pfn, at: number, nonUniform: boolean): bo
   const order = folioOrder(m, head);
   const n = 1 << order;
   const first = folioIndex(m, head);
+  // filemap_release_folio(): dirty buffers of a disk file hold on to their folio.
+  if (m.inode.kind[inode] === FS_DISK && (flags[head]! & PG_DIRTY) !== 0) {
+    countSplit(m, order, false);
+    return false;
+  }
   unmapMappingPages(m, inode, first, first + n - 1, false);
   if (folioRefcount(m, head) !== n) {
     countSplit(m, order, false);

@@ -140,7 +140,7 @@ function filemapFault(m: Machine, vmf: Vmf): number {
     if ((vmf.flags & FAULT_FLAG_TRIED) === 0 && (m.vma.flags[v]! & VM_RAND_READ) === 0) {
       if (m.file.mmapMiss[file]! > 0) m.file.mmapMiss[file]!--;
       if ((m.page.flags[head]! & PG_READAHEAD) !== 0) {
-        asyncReadahead(m, file, inode, index);
+        asyncReadahead(m, file, inode, index, m.settings.readAheadPages);
         return VM_FAULT_RETRY;
       }
     }

@@ -166,7 +166,8 @@ const FILE = {
   raAsync: 'i32',
   raOrder: 'i32',
   mmapMiss: 'i32',
-  prevIndex: 'f64',
+  /** Bytes up to which the last read(2) came (prev_pos); 0: there was none. */
+  prevEnd: 'f64',
 } as const;
 
 const SUPER = {

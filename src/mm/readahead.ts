@@ -132,10 +132,12 @@ export function syncReadahead(
   index: number,
   wanted: Pages,
 ): void {
-  const { raStart, raSize, raAsync, raOrder, prevIndex } = m.file;
+  const { raStart, raSize, raAsync, raOrder, prevEnd } = m.file;
   const max = m.settings.readAheadPages;
-  const step = index - prevIndex[file]!;
-  if (index === 0 || wanted > max || (step >= 0 && step <= 1)) {
+  // The page of prev_pos; before the first read that is -1, which no page follows.
+  const step = index - Math.floor(prevEnd[file]! / 4096);
+  const follows = prevEnd[file]! > 0 && step >= 0 && step <= 1;
+  if (index === 0 || wanted > max || follows) {
     raStart[file] = index;
     raSize[file] = initialSize(wanted, max);
     const size = raSize[file]!;
@@ -157,10 +159,16 @@ export function syncReadahead(
 }
 
 /**
- * ->fault found a page that carries the readahead mark: reads the next window ahead, in folios two
+ * A fault or a read found a page that carries the readahead mark: reads the next window ahead, in folios two
  * orders larger than the last. Source: mm/readahead.c page_cache_async_ra(), 6.18.
  */
-export function asyncReadahead(m: Machine, file: FileRow, inode: InodeRow, index: number): void {
+export function asyncReadahead(
+  m: Machine,
+  file: FileRow,
+  inode: InodeRow,
+  index: number,
+  wanted: Pages,
+): void {
   const { raStart, raSize, raAsync, raOrder } = m.file;
   const max = m.settings.readAheadPages;
   const head = headOf(m, cacheGet(m, inode, index));
@@ -174,7 +182,7 @@ export function asyncReadahead(m: Machine, file: FileRow, inode: InodeRow, index
     while (miss - index <= max && cacheGet(m, inode, miss) !== 0) miss++;
     if (miss - index > max) return;
     raStart[file] = miss;
-    raSize[file] = nextSize(miss - index + max, max);
+    raSize[file] = nextSize(miss - index + wanted, max);
   }
   raOrder[file]! += 2;
   const align = 1 << Math.min(raOrder[file]!, lowestOrder(max));

@@ -42,6 +42,16 @@ function zeroBytes(m: Machine, inode: InodeRow, from: Bytes, to: Bytes): void {
   }
 }
 
+/** try_folio_split_or_unmap(): what cannot be split of a disk file at least faults anew. */
+function splitOrUnmap(m: Machine, inode: InodeRow, head: Pfn, page: number): boolean {
+  if (splitFileFolio(m, head, page)) return true;
+  if (m.inode.kind[inode] !== FS_SHMEM) {
+    const index = folioIndex(m, head);
+    unmapMappingPages(m, inode, index, index + folioPages(m, head) - 1, false);
+  }
+  return false;
+}
+
 /**
  * A folio that [start, last] covers in part: zeroed there and, if large, split around both ends of
  * the hole. False when it could not be split and must stay.
@@ -65,11 +75,11 @@ function truncatePartialFolio(
   zeroBytes(m, inode, pos + offset, pos + offset + length);
   if (!isLarge(m, head)) return true;
   const firstPage = folioIndex(m, head) + Math.floor(offset / 4096);
-  if (splitFileFolio(m, head, firstPage)) {
+  if (splitOrUnmap(m, inode, head, firstPage)) {
     if (offset + length === size) return true;
     const secondPage = pos / 4096 + Math.floor((offset + length) / 4096);
     const second = cacheHead(m, inode, secondPage);
-    if (second !== 0 && isLarge(m, second)) splitFileFolio(m, second, secondPage);
+    if (second !== 0 && isLarge(m, second)) splitOrUnmap(m, inode, second, secondPage);
     return true;
   }
   if ((m.page.flags[head]! & PG_DIRTY) !== 0) return false;
@@ -160,8 +170,7 @@ export function punchHole(m: Machine, inode: InodeRow, start: Bytes, end: Bytes)
   const last = Math.floor(end / 4096) - 1;
   if (last >= first) unmapMappingPages(m, inode, first, last, false);
   if (m.inode.kind[inode] === FS_DISK) {
-    if (start % 4096 !== 0) touchPartialPage(m, inode, Math.floor(start / 4096));
-    if (end % 4096 !== 0) touchPartialPage(m, inode, Math.floor(end / 4096));
+    zeroPartialPages(m, inode, start, end);
   }
   truncatePageRange(m, inode, start, end - 1);
 }
@@ -170,8 +179,13 @@ export function punchHole(m: Machine, inode: InodeRow, start: Bytes, end: Bytes)
  * ext4 zeroes the partial pages at both ends of a hole, and behind a new or old end of the file, in
  * the page cache. Where the disk has no
  * block either, the page it brought in for that stays, not up to date: fault-around passes it over.
- * Source: fs/ext4/inode.c ext4_block_zero_page_range(); asked, 6.18.44.
+ * Source: fs/ext4/inode.c ext4_zero_partial_blocks(); asked, 6.18.44.
  */
+export function zeroPartialPages(m: Machine, inode: InodeRow, start: Bytes, end: Bytes): void {
+  if (start % 4096 !== 0) touchPartialPage(m, inode, Math.floor(start / 4096));
+  if (end % 4096 !== 0) touchPartialPage(m, inode, Math.floor(end / 4096));
+}
+
 function touchPartialPage(m: Machine, inode: InodeRow, index: number): void {
   if (index >= filePages(m, inode) || cacheGet(m, inode, index) !== 0) return;
   const head = cacheReadFolio(m, inode, index, 0);
