@@ -3,8 +3,8 @@
  *
  * What an event costs in the model, beside this machine's own kernel where it can do the same: the
  * same touches and the same operations, in C, in the same run. Numbers are medians of processor
- * time; nothing fails
- * when a goal is missed, because a busy machine misses any. `--tiny` only proves that all rows run.
+ * time, with the least round beside (a busy sibling of the processor doubles the median); nothing
+ * fails when a goal is missed, because a busy machine misses any. `--tiny` only proves that all rows run.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -216,6 +216,7 @@ function line(row) {
   return [
     row.what.padEnd(44),
     value.padStart(16),
+    (row.least === undefined ? '' : `least ${number(row.least)}`).padEnd(12),
     `  ${goalText(row).padEnd(22)}`,
     verdict.padEnd(7),
     real.padEnd(18),
