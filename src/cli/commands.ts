@@ -1,6 +1,13 @@
 /** The command line: verbs, options, help. */
 import { Command } from 'commander';
-import { parseAt, parseKernel, parseKernels, parseMemory, parseWidth } from './arguments.ts';
+import {
+  parseAt,
+  parseKernel,
+  parseKernels,
+  parseMemory,
+  parseOn,
+  parseWidth,
+} from './arguments.ts';
 import { compareCommand } from './compare_command.ts';
 import { addHostCommands } from './host_commands.ts';
 import { kernelsCommand } from './kernels_command.ts';
@@ -21,6 +28,7 @@ Examples:
   faultline run --set hugepages-64kB/enabled=always program.fl
   strace -f -o /tmp/ls.log ls && faultline run /tmp/ls.log
   faultline run --json program.fl | jq .summary
+  faultline run --on host program.fl
 ${SETTINGS_HELP}
 Exit code: 0 fine, 1 a law or an expectation disagrees, 2 bad input or usage, 70 a bug of ours.
 `;
@@ -87,6 +95,7 @@ export function buildCommands(done: (code: number) => void): Command {
     .description('Executes scenarios or strace logs, prints the steps and the final maps.')
     .argument('<file...>', 'scenarios or strace logs; - for stdin')
     .option('-k, --kernel <name>', KERNEL_TEXT, parseKernel)
+    .option('--on <who>', 'who executes: model or host, the kernel of this machine', parseOn)
     .option('--laws', 'check the laws after every step')
     .option('--no-laws', 'do not check the laws (the default)')
     .addHelpText('after', RUN_HELP)

@@ -1,9 +1,11 @@
 /** `faultline run FILE…` */
 import type { Diagnostic } from '../base/index.ts';
-import { type RunReport, runProgram } from '../lab/index.ts';
+import type { HostKernel } from '../host/index.ts';
+import { hostReport, type RunReport, runProgram } from '../lab/index.ts';
 import type { Line } from '../view/index.ts';
 import { BLANK, quietRunView, runParts } from '../view/index.ts';
 import { bugMessage, EXIT_BUG, EXIT_DISAGREES, EXIT_INPUT, EXIT_OK } from './exit.ts';
+import { openHost } from './host_session.ts';
 import { type Loaded, loadProgram } from './input.ts';
 import { Output, type OutputOptions, writeJson } from './output.ts';
 import { Progress } from './progress.ts';
@@ -14,6 +16,8 @@ export interface RunCommandOptions extends OutputOptions {
   readonly set?: readonly Setting[];
   readonly memory?: number;
   readonly laws?: boolean;
+  /** Who executes: the model (the default), or the kernel of this machine. */
+  readonly on?: 'model' | 'host';
 }
 
 /** The document of a file that could not be run: the same form, with nothing in it. */
@@ -40,6 +44,23 @@ function emptyReport(
 interface Ran {
   readonly report: RunReport;
   readonly code: number;
+}
+
+/** The real kernel executes the program; what it cannot do is a diagnostic. */
+async function runOnHost(
+  loaded: Loaded,
+  host: HostKernel,
+  options: RunCommandOptions,
+): Promise<Ran> {
+  if (loaded.program === undefined) {
+    return { report: emptyReport(loaded, options, loaded.diagnostics), code: EXIT_INPUT };
+  }
+  const program = withSettings(loaded.program, options.set ?? []);
+  const seen = await host.execute(program, { observe: 'full' });
+  const ran = hostReport(program, seen);
+  const diagnostics = [...loaded.diagnostics, ...refusedSettings(ran), ...seen.notes];
+  const report = { ...ran, diagnostics };
+  return { report, code: exitCode(report) };
 }
 
 function runLoaded(loaded: Loaded, options: RunCommandOptions): Ran {
@@ -90,6 +111,25 @@ export async function runCommand(
   files: readonly string[],
   options: RunCommandOptions,
 ): Promise<number> {
+  if (options.on !== 'host') return await runFiles(files, options, undefined);
+  const host = await openHost(1);
+  if ('severity' in host) {
+    new Output(options).diagnostics([host]);
+    if (options.json === true) await writeJson({ files: [], diagnostics: [host] });
+    return EXIT_INPUT;
+  }
+  try {
+    return await runFiles(files, options, host);
+  } finally {
+    await host.close();
+  }
+}
+
+async function runFiles(
+  files: readonly string[],
+  options: RunCommandOptions,
+  host: HostKernel | undefined,
+): Promise<number> {
   const out = new Output(options);
   const reports: RunReport[] = [];
   let worst: number = EXIT_OK;
@@ -98,7 +138,8 @@ export async function runCommand(
     let loaded: Loaded = { file: path, program: undefined, diagnostics: [] };
     try {
       loaded = loadProgram(path);
-      const { report, code } = runLoaded(loaded, options);
+      const { report, code } =
+        host === undefined ? runLoaded(loaded, options) : await runOnHost(loaded, host, options);
       worst = Math.max(worst, code);
       out.diagnostics(report.diagnostics);
       if (options.json === true) reports.push(report);

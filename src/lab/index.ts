@@ -5,7 +5,15 @@ export { findingText, type Origin } from './fuzz_finding.ts';
 export { BLOCK_PROGRAMS, blockSettings, isFull, programText } from './fuzz_plan.ts';
 export { divergenceKind, shrinkLines } from './fuzz_shrink.ts';
 export { type HostRelease, hostRelease } from './host_release.ts';
+export { type AnsweredTranscript, hostReport } from './host_report.ts';
 export { type KernelEntry, kernelList } from './kernels.ts';
+export {
+  decodeProgramRecord,
+  encodeProgramRecord,
+  RECORDING_VERSION,
+  type RecordedProgram,
+  type Recording,
+} from './recording.ts';
 export * from './report.ts';
 export { DEFAULT_MEMORY, type RunOptions, releaseOf, runProgram, summaryOf } from './run.ts';
 export {

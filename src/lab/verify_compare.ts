@@ -184,7 +184,8 @@ function compareSmaps(c: Comparison, task: string, m: VmaObservation, k: VmaObse
   const keys = new Set([...Object.keys(m.smaps ?? {}), ...Object.keys(k.smaps ?? {})]);
   for (const key of keys) {
     if (MASKED_SMAPS.has(key)) continue;
-    c.same(task, m.startVpn, `smaps ${key}`, m.smaps?.[key], k.smaps?.[key]);
+    // A recording leaves out what is 0.
+    c.same(task, m.startVpn, `smaps ${key}`, m.smaps?.[key] ?? 0, k.smaps?.[key] ?? 0);
   }
 }
 
