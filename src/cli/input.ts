@@ -18,6 +18,7 @@ export const CLI_CODES = {
   CLI006: 'the real kernel cannot be asked',
   CLI007: 'no modelled kernel stands for the one here',
   CLI008: 'a file or directory that cannot be written',
+  CLI009: 'a scenario for a machine of another size',
 } as const;
 
 export type CliCode = keyof typeof CLI_CODES;

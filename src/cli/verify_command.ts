@@ -5,7 +5,7 @@ import { type Divergence, MASKED, verifyProgram } from '../lab/index.ts';
 import { type Line, line } from '../view/index.ts';
 import { EXIT_DISAGREES, EXIT_INPUT, EXIT_OK } from './exit.ts';
 import { type HostSession, isSession, openSession } from './host_session.ts';
-import { loadProgram } from './input.ts';
+import { cliError, loadProgram } from './input.ts';
 import { Output, type OutputOptions, writeJson } from './output.ts';
 import { Progress } from './progress.ts';
 
@@ -39,6 +39,10 @@ async function verifyFile(
     diagnostics,
   });
   if (loaded.program === undefined) return failed(loaded.diagnostics);
+  if (loaded.program.memory !== undefined) {
+    const message = 'says how much memory its machine has; a real one cannot be given that';
+    return { ...failed([cliError('CLI009', file, message)]), verdict: 'cannot' };
+  }
   const observe = options.full === true ? 'full' : 'pages';
   const seen: HostTranscript = await session.host.execute(loaded.program, { observe });
   const diagnostics = [...loaded.diagnostics, ...seen.notes];

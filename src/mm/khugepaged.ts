@@ -57,8 +57,7 @@ import {
   folioAddRmapPmd,
   folioRemoveRmapPtes,
 } from './rmap.ts';
-import { HUGE_DENY } from './settings.ts';
-import { shmemUnacctBlocks } from './shmem.ts';
+import { shmemAllowableHugeOrders, shmemUnacctBlocks } from './shmem.ts';
 import {
   OPS_NONE,
   OPS_SHM,
@@ -70,6 +69,13 @@ import {
 } from './vm_flags.ts';
 import { pageProt, uffdArmed } from './vma_prot.ts';
 import { NR_PAGETABLE, THP_COLLAPSE_ALLOC, THP_COLLAPSE_ALLOC_FAILED } from './vmstat.ts';
+
+/**
+ * A failure that ends the whole call: those of a page or table that is missing, busy or protected
+ * let it go on with the next 2 MiB (the list in madvise_collapse()).
+ */
+const ENDS_CALL = 0x10000;
+const END = -EINVAL - ENDS_CALL;
 
 /**
  * MADV_COLLAPSE over [start, end) of one VMA. 0 when every whole 2 MiB in it is mapped by a PMD
@@ -90,14 +96,17 @@ export function madviseCollapse(
   for (let vpn = first; vpn < last; vpn += 512) {
     const result = m.vma.ops[v] === OPS_NONE ? collapseAnon(m, v, vpn) : collapseShmem(m, v, vpn);
     if (result === 0) continue;
-    failure = result;
-    if (result === -ENOMEM || result === -EBUSY) break;
+    failure = result <= END ? -EINVAL : result;
+    if (result <= END || result === -ENOMEM || result === -EBUSY) break;
   }
   void task;
   return failure;
 }
 
-/** thp_vma_allowable_order(TVA_FORCED_COLLAPSE): sysfs "never" does not count, NOHUGEPAGE does. */
+/**
+ * thp_vma_allowable_order(TVA_FORCED_COLLAPSE): sysfs "never" does not count for private memory and
+ * tmpfs files; for anonymous shared memory the setting of 2 MiB does. NOHUGEPAGE does.
+ */
 function collapseAllowed(m: Machine, v: VmaRow): boolean {
   const flags = m.vma.flags[v]!;
   if (vmaThpDisabled(m, v, true)) return false;
@@ -105,8 +114,10 @@ function collapseAllowed(m: Machine, v: VmaRow): boolean {
   if (!thpVmaSuitable(m, v, m.vma.end[v]! - 512, 9)) return false;
   const kind = m.vma.ops[v]!;
   if (kind === OPS_NONE) return m.vma.anonVma[v] !== 0;
-  const shmem = kind === OPS_SHMEM || kind === OPS_SHMEM_ANON || kind === OPS_SHM;
-  return shmem && m.settings.shmemEnabled !== HUGE_DENY;
+  if (kind !== OPS_SHMEM && kind !== OPS_SHMEM_ANON && kind !== OPS_SHM) return false;
+  const inode = m.file.inode[m.vma.file[v]!]!;
+  const orders = shmemAllowableHugeOrders(m, inode, v, m.vma.pgoff[v]!, 0, true);
+  return (orders & (1 << 9)) !== 0;
 }
 
 /** hpage_collapse_scan_pmd() and collapse_huge_page(). */
@@ -115,23 +126,23 @@ function collapseAnon(m: Machine, v: VmaRow, vpn: Vpn): number {
   const slot = pmdSlot(m, mm, vpn);
   const entry = slot === 0 ? 0 : m.pt[slot]!;
   if (isHugePmd(entry)) return 0;
-  if (!isTable(entry)) return -EINVAL;
+  if (!isTable(entry)) return slot === 0 ? -EINVAL : END;
   const row = tableRow(entry);
   for (let i = 0; i < 512; i++) {
     const pte = m.pt[row * 512 + i]!;
     if (pte === 0) {
-      if (uffdArmed(m, v)) return -EINVAL;
+      if (uffdArmed(m, v)) return END;
       continue;
     }
     if (!pteMapped(pte)) {
       if (isSwapEntry(pte)) m.unmodelled ||= 'MADV_COLLAPSE over swapped pages';
-      return -EINVAL;
+      return END;
     }
     if ((pte & PTE_UFFD_WP) !== 0) return -EINVAL;
     const pfn = ptePfn(pte);
     if (pfn === m.zeroPfn) continue;
     const head = headOf(m, pfn);
-    if ((m.page.flags[head]! & PG_ANON) === 0) return -EINVAL;
+    if ((m.page.flags[head]! & PG_ANON) === 0) return END;
     if (folioMapcount(m, head) !== folioRefcount(m, head)) return -EAGAIN;
   }
   const huge = allocFolio(m, 9);
@@ -171,12 +182,12 @@ function copyContent(m: Machine, from: Pfn, to: Pfn): void {
 function collapseShmem(m: Machine, v: VmaRow, vpn: Vpn): number {
   const inode = m.file.inode[m.vma.file[v]!]!;
   const index = linearPageIndex(m, v, vpn);
-  if (index >= filePages(m, inode)) return -EINVAL;
+  if (index >= filePages(m, inode)) return END;
   const mm = m.vma.mm[v]!;
   const slot = pmdSlotAlloc(m, mm, vpn);
   if (isHugePmd(m.pt[slot]!)) return 0;
   // An extent that is wholly empty counts as truncated (SCAN_TRUNCATED).
-  if (cacheRangeEmpty(m, inode, index, 512)) return -EINVAL;
+  if (cacheRangeEmpty(m, inode, index, 512)) return END;
   let huge = cacheGet(m, inode, index);
   if (huge === 0 || folioOrder(m, headOf(m, huge)) !== 9) {
     huge = collapseCache(m, inode, index);
@@ -188,7 +199,7 @@ function collapseShmem(m: Machine, v: VmaRow, vpn: Vpn): number {
     for (let i = 0; i < 512; i++) {
       const pte = m.pt[row * 512 + i]!;
       if (pte === 0) continue;
-      if (!pteMapped(pte) || ptePfn(pte) !== huge + i) return -EINVAL;
+      if (!pteMapped(pte) || ptePfn(pte) !== huge + i) return END;
       addRss(m, mm, huge, -1);
       folioRemoveRmapPtes(m, huge, huge + i, 1, v);
       folioPut(m, huge, 1);
