@@ -140,7 +140,7 @@ describe('the command line', () => {
     ['why without a page', ['why', 'x'], /required option '--at/],
     ['why with half a page', ['why', 'x', '--at', 'child:'], /TASK:ADDR/],
     ['two files for compare', ['compare', 'x', 'y'], /too many arguments/],
-    ['a verb that is yet to come', ['verify', 'x'], /unknown command 'verify'/],
+    ['a verb that does not exist', ['repair', 'x'], /unknown command 'repair'/],
   ];
 
   it.each(bad)('%s', (_, args, message) => {
