@@ -37,6 +37,9 @@ export const DEFAULT_LAYOUT: ProgramLayout = {
   own: { startVpn: 0x557ffff70, endVpn: 0x558000000 },
 };
 
+/** personality(2): addresses are the same in every run. */
+const ADDR_NO_RANDOMIZE = 0x40000;
+
 const MAY_ALL = VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC;
 
 export function kernelLayout(layout: ProgramLayout): Layout {
@@ -64,6 +67,7 @@ export function spawnFirst(kernel: Kernel, layout: ProgramLayout, caps?: number)
   const top = layout.stackEndVpn - 1;
   access(kernel.m, task, top, ACCESS_WRITE);
   storeContent(kernel.m, task, top, 1);
+  kernel.state.personality.set(kernel.m.task.tgid[task]!, ADDR_NO_RANDOMIZE);
   kernel.m.task.minflt[task] = 0;
   kernel.m.task.majflt[task] = 0;
   return task;
