@@ -16,7 +16,7 @@ import { parseProgram } from '../dist/scenario/index.js';
 const SEED = 20261123;
 const STEPS = 20;
 /** A recording of one program that is larger says little more than a smaller one. */
-const PROGRAM_BYTES_MAX = 12000;
+const PROGRAM_BYTES_MAX = 6000;
 const root = new URL('..', import.meta.url).pathname;
 const at = process.argv.indexOf('--programs');
 const wanted = at < 0 ? 120 : Number(process.argv[at + 1]);

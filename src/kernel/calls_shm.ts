@@ -17,6 +17,8 @@ import {
   word,
 } from '../base/index.ts';
 import { filePut, newFile, shmemFileSetup } from '../mm/file.ts';
+import { cacheHead, cacheNext, filePages } from '../mm/filemap.ts';
+import { folioIndex, folioPages } from '../mm/folio.ts';
 import {
   CAP_IPC_LOCK,
   CAP_IPC_OWNER,
@@ -32,6 +34,7 @@ import {
 } from '../mm/fs_types.ts';
 import { mmPopulate } from '../mm/gup.ts';
 import { hugetlbFileSetup, hugetlbPages } from '../mm/hugetlb.ts';
+import type { Machine } from '../mm/mm_types.ts';
 import {
   MAP_FIXED,
   MAP_NORESERVE,
@@ -44,6 +47,7 @@ import {
 } from '../mm/mman.ts';
 import { doMmap, type MmapRequest } from '../mm/mmap.ts';
 import { unmapRange } from '../mm/munmap.ts';
+import { PG_MLOCKED, PG_UNEVICTABLE } from '../mm/page_flags.ts';
 import { capable } from '../mm/util.ts';
 import { OPS_SHM } from '../mm/vm_flags.ts';
 import { findVma, findVmaIntersection } from '../mm/vma_tree.ts';
@@ -353,7 +357,19 @@ function shmLock(k: KernelState, t: TaskRow, s: ShmSegment, on: boolean): Outcom
   }
   const flags = m.inode.flags[s.inode]!;
   m.inode.flags[s.inode] = on ? flags | INODE_UNEVICTABLE : flags & ~INODE_UNEVICTABLE;
+  if (!on && (flags & INODE_UNEVICTABLE) !== 0) rescue(m, s.inode);
   return 0;
+}
+
+/** shmem_unlock_mapping(): pages that nothing else locks are evictable again. */
+function rescue(m: Machine, inode: InodeRow): void {
+  const end = filePages(m, inode);
+  for (let at = cacheNext(m, inode, 0, end); at >= 0; at = cacheNext(m, inode, at, end)) {
+    const head = cacheHead(m, inode, at);
+    const f = m.page.flags[head]!;
+    if ((f & PG_MLOCKED) === 0) m.page.flags[head] = f & ~PG_UNEVICTABLE;
+    at = folioIndex(m, head) + folioPages(m, head);
+  }
 }
 
 export const SHM_CALLS: CallTable = {

@@ -150,6 +150,7 @@ function unregister(k: KernelState, u: Row, s: StructValue): Outcome {
   const first = findVmaIntersection(m, mm, r.start, r.end);
   if (first === 0) return -EINVAL;
   for (let v = first; v !== 0 && m.vma.start[v]! < r.end; v = m.vma.next[v]!) {
+    if ((m.vma.flags2[v]! & VM2_DROPPABLE) !== 0) return -EINVAL;
     if (m.vma.uffd[v] !== 0 && m.vma.uffd[v] !== u) return -EINVAL;
     const error = uffdRegisterError(m, v, u, true, false);
     if (error !== 0) return error;
@@ -171,6 +172,8 @@ function copy(k: KernelState, t: TaskRow, u: Row, s: StructValue): Outcome {
   if (typeof dst === 'number') return dst;
   if (src === undefined || (mode & ~3) !== 0) return -EINVAL;
   const pages = dst.end - dst.start;
+  // validate_unaligned_range(): the source must not wrap.
+  if (word.compare(word.add(src, word.fromNumber(pages * 4096)), src) <= 0) return -EINVAL;
   const wp = (mode & 2) !== 0;
   const mm = m.uffd.mm[u]!;
   const done = mfillAtomic(m, u, mm, dst.start, pages, UFFD_COPY, wp, (i) => {

@@ -156,6 +156,7 @@ export class Kernel {
     const k = this.state;
     k.observed = this.#observed;
     this.m.unmodelled = '';
+    this.m.mlockBatch.length = 0;
     const outcome = spec[1](k, task, new Args(args));
     k.observed = undefined;
     if (this.m.unmodelled !== '') return { unmodelled: this.m.unmodelled };

@@ -2,8 +2,8 @@
  * Transcripts of a real kernel in a file, so that the model can be held against it on any machine.
  *
  * A step's observations are stored where they changed: for each task 0 (as after the step before)
- * or what is seen. Pages are runs: vpn, pages, bits, folio, index, order, mapcount; vpn and index
- * count up inside a run.
+ * or what is seen. Pages are runs: vpn, pages, bits, folio, index, order, mapcount, kind; inside a
+ * run vpn counts up, and with it index, or (kind 1) the folio's number.
  */
 import { word } from '../base/index.ts';
 import type {
@@ -111,20 +111,29 @@ function hexWord(text: string) {
   return word.u64(Number.parseInt(digits.slice(0, 8), 16), Number.parseInt(digits.slice(8), 16));
 }
 
+/** Whether the pages of a run are one folio's, or each the first of the next folio. */
+const SAME_FOLIO = 0;
+const NEXT_FOLIO = 1;
+
 function pageRuns(p: PagesObservation): number[][] {
   const runs: number[][] = [];
-  let last: number[] | undefined;
+  /** Equals no page: the first begins a run. */
+  let last = [-1, 0, 0, 0, 0, 0, 0];
   for (let i = 0; i < p.vpn.length; i++) {
     const row = [p.vpn[i]!, 1, p.bits[i]!, p.folio[i]!, p.index[i]!, p.order[i]!, p.mapcount[i]!];
-    const n = last?.[1] ?? 0;
-    const step = row[3] === 0 ? 0 : n;
-    const follows =
-      last !== undefined &&
-      row[0] === last[0]! + n &&
-      row[4] === last[4]! + step &&
-      [2, 3, 5, 6].every((k) => row[k] === last![k]);
-    if (follows) last![1] = n + 1;
-    else {
+    const n = last[1]!;
+    const alike =
+      row[0] === last[0]! + n && [2, 5, 6].every((k) => row[k] === last[k]) && runs.length > 0;
+    const sameFolio = row[3] === last[3] && row[4] === last[4]! + (row[3] === 0 ? 0 : n);
+    const nextFolio = row[3] === last[3]! + n && row[4] === last[4];
+    const kind = last[7];
+    if (alike && sameFolio && kind !== NEXT_FOLIO) {
+      last[1] = n + 1;
+      last[7] = SAME_FOLIO;
+    } else if (alike && nextFolio && kind !== SAME_FOLIO) {
+      last[1] = n + 1;
+      last[7] = NEXT_FOLIO;
+    } else {
       runs.push(row);
       last = row;
     }
@@ -134,12 +143,13 @@ function pageRuns(p: PagesObservation): number[][] {
 
 function pagesOf(runs: readonly (readonly number[])[]): PagesObservation {
   const p: PagesObservation = { vpn: [], bits: [], folio: [], index: [], order: [], mapcount: [] };
-  for (const [vpn, n, bits, folio, index, order, mapcount] of runs) {
+  for (const [vpn, n, bits, folio, index, order, mapcount, kind] of runs) {
     for (let i = 0; i < n!; i++) {
+      const next = kind === NEXT_FOLIO;
       p.vpn.push(vpn! + i);
       p.bits.push(bits!);
-      p.folio.push(folio!);
-      p.index.push(folio === 0 ? index! : index! + i);
+      p.folio.push(next ? folio! + i : folio!);
+      p.index.push(folio === 0 || next ? index! : index! + i);
       p.order.push(order!);
       p.mapcount.push(mapcount!);
     }

@@ -337,6 +337,8 @@ export interface Machine {
   shmMount: number;
   names: string[];
   nameIds: Map<string, number>;
+  /** The CPU's batch of mlock work in the current call: folios unlocked, 0 for locks. */
+  mlockBatch: number[];
   /** Context of the fault in progress on CPU 0. */
   vmf: Vmf;
   /** The rule that a program reached and the model does not have; '' = none. */
@@ -417,6 +419,7 @@ export function makeMachine(options: MachineOptions): Machine {
     shmMount: 0,
     names: [''],
     nameIds: new Map([['', 0]]),
+    mlockBatch: [],
     vmf: new Vmf(),
     unmodelled: '',
     why: null,

@@ -28,9 +28,13 @@ function readFolio(
   return true;
 }
 
-/** Single pages over [start, start+size), leaving out what is cached (do_page_cache_ra). */
-function readPages(m: Machine, inode: InodeRow, start: number, size: Pages, mark: number): void {
+/**
+ * Single pages over [start, start+size), leaving out what is cached. The size is cut at the end of
+ * the file before the mark is counted back from there. Source: mm/readahead.c do_page_cache_ra().
+ */
+function readPages(m: Machine, inode: InodeRow, start: number, size: Pages, async: Pages): void {
   const end = Math.min(start + size, filePages(m, inode));
+  const mark = async <= end - start ? end - async : -1;
   for (let index = start; index < end; index++) {
     if (cacheGet(m, inode, index) === 0 && !readFolio(m, inode, index, 0, mark)) return;
   }
@@ -63,7 +67,7 @@ function readOrder(m: Machine, file: FileRow, inode: InodeRow): void {
   } else {
     raOrder[file] = 0;
   }
-  readPages(m, inode, index, size - (index - start), mark);
+  readPages(m, inode, index, size - (index - start), raAsync[file]!);
 }
 
 function initialSize(wanted: Pages, max: Pages): Pages {
@@ -146,7 +150,7 @@ export function syncReadahead(
     let run = 0;
     while (run < max && index - run > 0 && cacheGet(m, inode, index - 1 - run) !== 0) run++;
     if (run <= wanted) {
-      readPages(m, inode, index, wanted, -1);
+      readPages(m, inode, index, wanted, 0);
       return;
     }
     if (run === index) run *= 2;

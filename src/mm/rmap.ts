@@ -16,7 +16,15 @@ import {
   type VmaRow,
   type Vpn,
 } from '../base/index.ts';
-import { entireMapcount, folioMapcount, folioOrder, folioPages, indexHighBits } from './folio.ts';
+import {
+  entireMapcount,
+  folioIndex,
+  folioMapcount,
+  folioOrder,
+  folioPages,
+  indexHighBits,
+} from './folio.ts';
+import { INODE_UNEVICTABLE } from './fs_types.ts';
 import type { Machine } from './mm_types.ts';
 import {
   INDEX_HI_MASK,
@@ -34,6 +42,8 @@ import {
   PG_UNEVICTABLE,
   PG_UPTODATE,
 } from './page_flags.ts';
+import { pmdSlot, pteSlotUnder } from './pgalloc.ts';
+import { pteMapped, ptePfn } from './pgtable.ts';
 import { VM_LOCKED, VM2_DROPPABLE } from './vm_flags.ts';
 import {
   countMthp,
@@ -112,8 +122,28 @@ export function folioMaybeMappedShared(m: Machine, head: Pfn): boolean {
   const f = m.page.flags[head]!;
   const mapcount = folioMapcount(m, head);
   if (mapcount <= 1) return false;
-  if ((f & PG_HEAD) === 0 || (f & ORDER_MASK) < 2) return mapcount > folioPages(m, head);
+  if ((f & PG_HEAD) === 0) return true;
+  if ((f & ORDER_MASK) < 2) return pairIsShared(m, head);
   return (f & PG_MM_SHARED) !== 0;
+}
+
+/** Two pages have no room for the slots; who maps them is looked up. Only files have such folios. */
+function pairIsShared(m: Machine, head: Pfn): boolean {
+  const { start, end, pgoff, mm, shareNext } = m.vma;
+  const first = folioIndex(m, head);
+  let only = 0;
+  for (let v = m.inode.firstVma[m.page.mapping[head]!]!; v !== 0; v = shareNext[v]!) {
+    const at = start[v]! + (first - pgoff[v]!);
+    for (let vpn = Math.max(at, start[v]!); vpn < Math.min(at + 2, end[v]!); vpn++) {
+      const pmd = pmdSlot(m, mm[v]!, vpn);
+      const slot = pmd === 0 ? 0 : pteSlotUnder(m, pmd, vpn);
+      if (slot === 0 || !pteMapped(m.pt[slot]!) || ptePfn(m.pt[slot]!) !== head + vpn - at)
+        continue;
+      if (only !== 0 && only !== mm[v]) return true;
+      only = mm[v]!;
+    }
+  }
+  return false;
 }
 
 function countMapped(m: Machine, head: Pfn, nr: Pages, nrPmd: Pages): void {
@@ -296,14 +326,28 @@ export function folioRemoveRmapPmd(m: Machine, head: Pfn, v: VmaRow): void {
   afterRemoval(m, head, v, partially);
 }
 
+/** Locks and unlocks that a CPU collects before it carries them out (PAGEVEC_SIZE). */
+const MLOCK_BATCH = 31;
+
+/** Takes a place in the CPU's batch; a full one is carried out. */
+function batchMlock(m: Machine, unlocked: Pfn): void {
+  m.mlockBatch.push(unlocked);
+  if (m.mlockBatch.length === MLOCK_BATCH) m.mlockBatch.length = 0;
+}
+
 /**
- * mlock_vma_folio(): a folio that a VM_LOCKED VMA maps whole. Each mapping counts.
+ * mlock_vma_folio(): a folio that a VM_LOCKED VMA maps whole. Each mapping counts. A lock that comes
+ * while the folio's unlock still waits in the batch is lost: the mark that it finds is taken away
+ * before it is carried out itself, and then the folio is evictable.
  * Source: mm/mlock.c mlock_folio(), __mlock_folio(), 6.18.
  */
 export function mlockVmaFolio(m: Machine, head: Pfn, v: VmaRow): void {
   const { flags, mlocks } = m.page;
   if ((m.vma.flags[v]! & VM_LOCKED) === 0) return;
   const isMarked = (flags[head]! & PG_MLOCKED) !== 0;
+  const isLost = !isMarked && m.mlockBatch.includes(head);
+  batchMlock(m, 0);
+  if (isLost) return;
   mlocks[head] = isMarked ? mlocks[head]! + 1 : 1;
   if (isMarked) return;
   flags[head] = flags[head]! | PG_MLOCKED | PG_UNEVICTABLE;
@@ -313,10 +357,18 @@ export function mlockVmaFolio(m: Machine, head: Pfn, v: VmaRow): void {
 /** munlock_folio(): the last lock that is known of clears the marks; a split forgets locks. */
 export function munlockVmaFolio(m: Machine, head: Pfn): void {
   const { flags, mlocks } = m.page;
+  batchMlock(m, head);
   if (mlocks[head]! > 0) mlocks[head]!--;
   if ((flags[head]! & PG_MLOCKED) === 0 || mlocks[head]! > 0) return;
-  flags[head] = flags[head]! & ~(PG_MLOCKED | PG_UNEVICTABLE);
+  flags[head] = flags[head]! & ~PG_MLOCKED;
+  if (!mappingUnevictable(m, head)) flags[head] = flags[head]! & ~PG_UNEVICTABLE;
   m.vmstat[NR_MLOCK]! -= folioPages(m, head);
+}
+
+/** mapping_unevictable(): SHM_LOCK, memfd_secret. */
+function mappingUnevictable(m: Machine, head: Pfn): boolean {
+  const inode = m.page.mapping[head]!;
+  return inode > 0 && (m.inode.flags[inode]! & INODE_UNEVICTABLE) !== 0;
 }
 
 /** folio_move_anon_rmap(): the folio now belongs to this VMA's own anon_vma. */

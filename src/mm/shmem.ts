@@ -19,10 +19,10 @@ import {
 } from '../base/index.ts';
 import { cacheGet, cacheInsert, cacheRangeEmpty, filePages } from './filemap.ts';
 import { allocFolio, folioPut, headOf } from './folio.ts';
-import { INODE_NORESERVE, INODE_SHARED_ANON } from './fs_types.ts';
+import { INODE_NORESERVE, INODE_SHARED_ANON, INODE_UNEVICTABLE } from './fs_types.ts';
 import { thpVmaSuitable, thpVmaSuitableOrders, vmaThpDisabled } from './huge_memory.ts';
 import type { Machine } from './mm_types.ts';
-import { PG_SWAPBACKED, PG_UPTODATE } from './page_flags.ts';
+import { PG_SWAPBACKED, PG_UNEVICTABLE, PG_UPTODATE } from './page_flags.ts';
 import {
   HUGE_ADVISE,
   HUGE_ALWAYS,
@@ -189,7 +189,8 @@ export function shmemUnacctBlocks(m: Machine, inode: InodeRow, pages: number): v
 function addFolio(m: Machine, inode: InodeRow, index: number, order: Order): Pfn {
   const head = allocFolio(m, order);
   if (head === 0) return -ENOMEM;
-  m.page.flags[head] = m.page.flags[head]! | PG_SWAPBACKED;
+  const kept = (m.inode.flags[inode]! & INODE_UNEVICTABLE) === 0 ? 0 : PG_UNEVICTABLE;
+  m.page.flags[head] = m.page.flags[head]! | PG_SWAPBACKED | kept;
   if (!acctBlocks(m, inode, 1 << order)) {
     folioPut(m, head, 1);
     return -ENOSPC;

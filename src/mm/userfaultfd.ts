@@ -34,6 +34,7 @@ import {
   makePte,
   PTE_A,
   PTE_D,
+  PTE_P,
   PTE_UFFD_WP,
   PTE_W,
   pteMapped,
@@ -237,6 +238,8 @@ export function uffdWriteProtect(
 }
 
 function protectEntry(m: Machine, v: VmaRow, pte: number, protect: boolean): number {
+  // An entry of PROT_NONE keeps its form: not present, the other bit set.
+  if ((pte & PTE_P) === 0) return protect ? pte | PTE_UFFD_WP : pte & ~PTE_UFFD_WP;
   if (protect) return (pte & ~PTE_W) | PTE_UFFD_WP;
   const clear = pte & ~PTE_UFFD_WP;
   const shared = (m.vma.flags[v]! & (VM_SHARED | VM_WRITE)) === (VM_SHARED | VM_WRITE);

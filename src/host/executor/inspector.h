@@ -117,6 +117,7 @@ extern int step_limit_ms;
 s64 peek(int task, u64 address); /* the byte that a load would see, without a fault; or -errno */
 void settle_lists(void); /* after each step, looked at or not */
 void observe(u32 step, int level);
+void occupy_khugepaged(void); /* before each program */
 void observe_start(void);
 void forget_observation(int task);
 

@@ -494,6 +494,7 @@ void run_program(struct reader *r) {
   if (flags & PROGRAM_HOLD) release_settings();
   report_settings(0);
   if (flags & PROGRAM_STATS) put_stats(NONE);
+  occupy_khugepaged();
   reset_pids();
   start_first_task();
   if (flags & PROGRAM_LAYOUT) observe(NONE, OBSERVE_FULL);
