@@ -70,7 +70,10 @@ export function judgeOnModel(
   }
   const first = kernel.tasks.keys().next().value ?? '';
   return judge(expectation, left, right, {
-    tasks: observeAll(kernel),
+    tasks: observeAll(kernel).map((task) => ({
+      ...task,
+      vmas: task.vmas.filter((vma) => vma.startVpn !== kernel.image.startVpn),
+    })),
     lastOf: (task) => last.get(task === '' ? first : task),
   });
 }

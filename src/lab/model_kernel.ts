@@ -92,6 +92,8 @@ export class ModelKernel {
   /** Tasks by the scenario's names, in order of creation. */
   readonly tasks = new Map<string, TaskRow>();
   readonly values = new Map<string, U64>();
+  /** The first program's image, which is no part of what a scenario sees. */
+  readonly image: ProgramLayout['own'];
   watcher: Watcher | undefined;
 
   constructor(options: ModelOptions, firstTask: string) {
@@ -103,6 +105,7 @@ export class ModelKernel {
       ...(options.reuse === undefined ? {} : { reuse: options.reuse }),
     });
     this.m = this.kernel.m;
+    this.image = (options.layout ?? DEFAULT_LAYOUT).own;
     const first = spawnFirst(this.kernel, options.layout ?? DEFAULT_LAYOUT, options.caps);
     this.kernel.setTaskName(first, firstTask);
     this.tasks.set(firstTask, first);
@@ -143,6 +146,7 @@ export class ModelKernel {
     const min0 = minflt[task]!;
     const maj0 = majflt[task]!;
     this.m.unmodelled = '';
+    this.m.mlockBatch.length = 0;
     const done = this.#perform(step, task, index);
     const unmodelled = this.m.unmodelled || done.unmodelled;
     return {

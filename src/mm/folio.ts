@@ -169,6 +169,8 @@ export function allocFolio(m: Machine, order: Order): Pfn {
 export function freeFolio(m: Machine, head: Pfn): void {
   const { flags, counts, mapping, index } = m.page;
   const f = flags[head]!;
+  // The frame may be another folio's before the batch is carried out.
+  if (m.mlockBatch.length !== 0) m.mlockBatch = m.mlockBatch.map((old) => (old === head ? 0 : old));
   if ((f & PG_MLOCKED) !== 0) {
     m.vmstat[NR_MLOCK]! -= folioPages(m, head);
     m.page.mlocks[head] = 0;

@@ -329,10 +329,11 @@ export function folioRemoveRmapPmd(m: Machine, head: Pfn, v: VmaRow): void {
 /** Locks and unlocks that a CPU collects before it carries them out (PAGEVEC_SIZE). */
 const MLOCK_BATCH = 31;
 
-/** Takes a place in the CPU's batch; a full one is carried out. */
-function batchMlock(m: Machine, unlocked: Pfn): void {
-  m.mlockBatch.push(unlocked);
-  if (m.mlockBatch.length === MLOCK_BATCH) m.mlockBatch.length = 0;
+/** Takes a place in the CPU's batch; a full one, or one with a large folio, is carried out. */
+function batchMlock(m: Machine, head: Pfn, isUnlock: boolean): void {
+  m.mlockBatch.push(isUnlock ? head : 0);
+  const isLarge = (m.page.flags[head]! & PG_HEAD) !== 0;
+  if (isLarge || m.mlockBatch.length === MLOCK_BATCH) m.mlockBatch.length = 0;
 }
 
 /**
@@ -346,7 +347,7 @@ export function mlockVmaFolio(m: Machine, head: Pfn, v: VmaRow): void {
   if ((m.vma.flags[v]! & VM_LOCKED) === 0) return;
   const isMarked = (flags[head]! & PG_MLOCKED) !== 0;
   const isLost = !isMarked && m.mlockBatch.includes(head);
-  batchMlock(m, 0);
+  batchMlock(m, head, false);
   if (isLost) return;
   mlocks[head] = isMarked ? mlocks[head]! + 1 : 1;
   if (isMarked) return;
@@ -357,7 +358,7 @@ export function mlockVmaFolio(m: Machine, head: Pfn, v: VmaRow): void {
 /** munlock_folio(): the last lock that is known of clears the marks; a split forgets locks. */
 export function munlockVmaFolio(m: Machine, head: Pfn): void {
   const { flags, mlocks } = m.page;
-  batchMlock(m, head);
+  batchMlock(m, head, true);
   if (mlocks[head]! > 0) mlocks[head]!--;
   if ((flags[head]! & PG_MLOCKED) === 0 || mlocks[head]! > 0) return;
   flags[head] = flags[head]! & ~PG_MLOCKED;
