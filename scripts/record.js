@@ -27,6 +27,7 @@ if ('unavailable' in host) {
   process.exit(2);
 }
 const info = host.info();
+await host.quiet();
 
 async function record(name, text, observe) {
   const { program, diagnostics } = parseProgram(text, name);

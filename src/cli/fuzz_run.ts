@@ -23,10 +23,6 @@ import { type HostSession, isSession, openSession } from './host_session.ts';
 
 type Program = Parsed['program'];
 
-/** khugepaged collapses memory at times of its own; it sleeps while we run. */
-const QUIET =
-  'echo 4294967295 > /sys/kernel/mm/transparent_hugepage/khugepaged/scan_sleep_millisecs';
-
 /** Findings of one kind beyond these are kept as they are. */
 const SHRUNK_PER_KIND = 2;
 /** Programs that wait in an executor's pipe beside the one that runs. */
@@ -117,7 +113,7 @@ export class FuzzRun {
 
   /** An empty text takes the settings back. */
   async #hold(text: string): Promise<void> {
-    const { program } = parseProgram(`${QUIET}\n${text}`, 'settings.fl');
+    const { program } = parseProgram(text.trim() === '' ? 'p: getpid()\n' : text, 'settings.fl');
     if (program !== undefined) await this.#host.execute(program, { observe: 'none', hold: true });
   }
 

@@ -39,7 +39,10 @@ export async function openSession(jobs: number): Promise<HostSession | Diagnosti
   const host = await openHost(jobs);
   if (!(host instanceof HostKernel)) return host;
   const modelled = hostRelease(host.info().release);
-  if (modelled !== undefined) return { host, modelled };
+  if (modelled !== undefined) {
+    await host.quiet();
+    return { host, modelled };
+  }
   await host.close();
   const { release } = host.info();
   return refusal('CLI007', `no modelled kernel stands for this machine's ${release}`);

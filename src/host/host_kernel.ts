@@ -158,6 +158,17 @@ export class HostKernel {
     }
   }
 
+  /**
+   * khugepaged collapses memory at times of its own, which no model can know. It sleeps from now on
+   * until this kernel is closed.
+   */
+  async quiet(): Promise<void> {
+    const path = '/sys/kernel/mm/transparent_hugepage/khugepaged/scan_sleep_millisecs';
+    const op = { kind: 'echo' as const, value: String(SLEEP_MAX_MS), path };
+    const step = { at: { line: 1, column: 1 }, text: 'khugepaged sleeps', task: '', op };
+    await this.execute({ ...EMPTY, steps: [step] }, { observe: 'none', hold: true });
+  }
+
   async close(): Promise<void> {
     await this.#connection.close(CLOSE_LIMIT_MS);
   }
@@ -195,6 +206,8 @@ async function scratchParent(): Promise<string> {
   }
 }
 
+/** The setting is an unsigned int. */
+const SLEEP_MAX_MS = 4294967295;
 const READ_AHEAD_KB = 128;
 
 /** The device number is coded as the kernel's new_encode_dev() does. */

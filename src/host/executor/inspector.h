@@ -130,6 +130,7 @@ void report_settings(int after);
 void undo_settings(void); /* what the program wrote gets its old value again */
 void hold_settings(void); /* what the program wrote stays until the next program that holds */
 void release_settings(void);
+void release_all_settings(void);
 void put_stats(u32 step);
 
 /* ---- rooms.c: namespaces, scratch directory, cleaning */

@@ -59,7 +59,7 @@ static void inspect(int guard, const char *scratch, int job, int cpu) {
   start_zygote();
   say_ready();
   /* Whatever ends us but SIGKILL: a program's settings do not outlive it. */
-  atexit(release_settings);
+  atexit(release_all_settings);
   struct reader r;
   while (read_frame(&r)) {
     u32 kind = take(&r);

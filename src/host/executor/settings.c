@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #define THP "/sys/kernel/mm/transparent_hugepage"
@@ -116,6 +117,56 @@ static int is_writable_setting(const char *path) {
   return 0;
 }
 
+static void read_chosen(const char *path, char *value, size_t room) {
+  int fd = open_file(path, O_RDONLY);
+  ssize_t n = fd < 0 ? 0 : read(fd, value, room - 1);
+  if (fd >= 0) close(fd);
+  chosen(value, n);
+}
+
+/* Some setting lets khugepaged run (hugepage_pmd_enabled, 6.18). */
+static int has_khugepaged(void) {
+  char top[128], size[128];
+  read_chosen(THP "/hugepages-2048kB/enabled", size, sizeof size);
+  if (!strcmp(size, "always") || !strcmp(size, "madvise")) return 1;
+  read_chosen(THP "/enabled", top, sizeof top);
+  if (!strcmp(size, "inherit") && strcmp(top, "never")) return 1;
+  read_chosen(THP "/shmem_enabled", top, sizeof top);
+  read_chosen(THP "/hugepages-2048kB/shmem_enabled", size, sizeof size);
+  if (!strcmp(top, "deny")) return 0;
+  if (!strcmp(size, "inherit")) return strcmp(top, "never") != 0;
+  return size[0] && strcmp(size, "never");
+}
+
+/*
+ * A setting that starts khugepaged has it look at all memory at once: the program waits until it has
+ * been through, and its own memory is not there yet.
+ */
+static void await_khugepaged(const char *before) {
+  char now[32];
+  for (int tries = 0; tries < 100; tries++) {
+    struct timespec pause = {0, 300000};
+    nanosleep(&pause, NULL);
+    read_chosen(THP "/khugepaged/full_scans", now, sizeof now);
+    if (strcmp(now, before)) return;
+  }
+}
+
+static int write_file(const char *path, const void *value, u32 size);
+
+static int write_watched(const char *path, const void *value, u32 size) {
+  char scans[32];
+  int concerns = !strncmp(path, THP, sizeof THP - 1) && strstr(path, "enabled");
+  int before = concerns ? has_khugepaged() : 1;
+  if (!before) read_chosen(THP "/khugepaged/full_scans", scans, sizeof scans);
+  int error = write_file(path, value, size);
+  if (!before && has_khugepaged()) {
+    occupy_khugepaged();
+    await_khugepaged(scans);
+  }
+  return error;
+}
+
 static int write_file(const char *path, const void *value, u32 size) {
   int fd = open_file(path, O_WRONLY);
   if (fd < 0) return -errno;
@@ -159,7 +210,7 @@ static void save_setting(u32 step, const char *path) {
 static void undo_down_to(int count) {
   while (undo_count > count) {
     undo_count--;
-    int error = write_file(undo[undo_count].path, undo[undo_count].value, (u32)strlen(undo[undo_count].value));
+    int error = write_watched(undo[undo_count].path, undo[undo_count].value, (u32)strlen(undo[undo_count].value));
     if (error)
       note(0, NOTE_LEFT, -error, "%s could not be put back to %s", undo[undo_count].path, undo[undo_count].value);
   }
@@ -169,9 +220,27 @@ void undo_settings(void) { undo_down_to(held_count); }
 
 void hold_settings(void) { held_count = undo_count; }
 
+/* Each write to this one wakes khugepaged at once, so it is written once and put back at the end. */
+#define KHUGEPAGED_SLEEP THP "/khugepaged/scan_sleep_millisecs"
+
+/* What was held before is put back, for the program that holds next. */
 void release_settings(void) {
   held_count = 0;
+  undo_down_to(undo_count > 0 && !strcmp(undo[0].path, KHUGEPAGED_SLEEP));
+}
+
+void release_all_settings(void) {
+  held_count = 0;
   undo_down_to(0);
+}
+
+static int has_value(const char *path, const u8 *value, u32 size) {
+  char now[64];
+  int fd = open_file(path, O_RDONLY);
+  if (fd < 0) return 0;
+  ssize_t n = read(fd, now, sizeof now);
+  close(fd);
+  return n == (ssize_t)size && !memcmp(now, value, size);
 }
 
 int write_setting(u32 step, const char *path, const u8 *value, u32 size) {
@@ -181,7 +250,8 @@ int write_setting(u32 step, const char *path, const u8 *value, u32 size) {
     return -EPERM;
   }
   if (setting) save_setting(step, path);
-  int error = write_file(path, value, size);
+  if (!strcmp(path, KHUGEPAGED_SLEEP) && has_value(path, value, size)) return 0;
+  int error = write_watched(path, value, size);
   if (error == -EPERM || error == -EACCES || error == -ENOENT || error == -EROFS)
     note(step, NOTE_REFUSED, -error, "%s cannot be written: %s", path, strerror(-error));
   return error;
