@@ -54,6 +54,7 @@ async function write(file, programs) {
     readAheadKb: info.readAheadKb,
     memoryBytes: info.memoryBytes,
     capabilities: info.capabilities,
+    anonReadsAllocate: info.anonReadsAllocate,
     settings: Object.fromEntries(info.settings),
   };
   // One program a line, so that a change shows where it is.

@@ -31,6 +31,7 @@ export async function hostInfoCommand(options: OutputOptions): Promise<number> {
       memoryBytes,
       ...files,
       capabilities,
+      anonReadsAllocate: info.anonReadsAllocate,
       settings,
       cannot,
       masked: MASKED,
@@ -43,6 +44,9 @@ export async function hostInfoCommand(options: OutputOptions): Promise<number> {
     line(`memory       ${Math.round(memoryBytes / 2 ** 20)} MiB`),
     line(
       `files        ${workFileSystem}, read ahead by ${readAheadKb} kB; /dev/shm: ${shmFileSystem}`,
+    ),
+    line(
+      `zero page    ${info.anonReadsAllocate ? 'not mapped by reads of anonymous memory, which allocate' : 'mapped by reads of anonymous memory'}`,
     ),
     ...cannot.map((text) => line(`cannot       ${text}`)),
     line(''),

@@ -6,8 +6,9 @@ import { mkdir, readFile, stat } from 'node:fs/promises';
 import { arch, cpus, platform, release, tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { word } from '../base/index.ts';
-import type { Program } from '../scenario/index.ts';
+import { type Program, parseProgram } from '../scenario/index.ts';
 import { parsePairs } from '../scenario/proc_text.ts';
+import { PAGE_ZERO } from '../scenario/transcript.ts';
 import { buildExecutor, cacheDirectory } from './build.ts';
 import { Connection, type Job } from './connection.ts';
 import { BEFORE_FIRST, decodeFrame } from './decode.ts';
@@ -59,6 +60,8 @@ export interface HostInfo {
   readonly memoryBytes: number;
   /** Numbers of the capabilities that a program's first task has. */
   readonly capabilities: readonly number[];
+  /** A read fault of anonymous memory allocates a page; it never maps the shared zero page. */
+  readonly anonReadsAllocate: boolean;
 }
 
 const FILE_SYSTEMS: Readonly<Record<string, string>> = {
@@ -244,16 +247,15 @@ function nextFrame(job: Job, limitMs: number): Promise<Uint32Array | undefined> 
 
 const EMPTY: Program = { file: '', dialect: 'scenario', about: '', steps: [], torn: 0 };
 
-/** A program of one step whose result is the top of the first hole: mmap(NULL, 4096, ...). */
-function probeProgram(): Program {
-  const at = { line: 1, column: 1 };
-  const int = (value: number) => ({
-    value: { kind: 'int' as const, value: word.fromNumber(value), text: String(value), at },
-  });
-  const args = [int(0), int(4096), int(0), int(0x22), int(-1), int(0)];
-  const op = { kind: 'call' as const, name: 'mmap', args };
-  return { ...EMPTY, steps: [{ at, text: 'mmap', task: '', op }] };
-}
+/**
+ * What is asked first: the result of mmap() is the top of the first hole, and the page that the read
+ * maps says whether this kernel has a zero page.
+ */
+const PROBE = parseProgram(
+  'p = mmap(NULL, 4K, PROT_READ, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0)\nread p\n',
+  'probe',
+).program;
+const PROBE_READ = 1;
 
 async function introduce(
   connection: Connection,
@@ -270,7 +272,7 @@ async function introduce(
   const facts = parsePairs(decodeFrame(ready[0]!).ready);
   const [start, end] = (facts.get('image') ?? '').split(' ');
   const own = { startVpn: pageOf(start), endVpn: pageOf(end) };
-  const probe = encodeProgram(probeProgram(), 0, {
+  const probe = encodeProgram(PROBE, 0, {
     level: 'full',
     limitMs: DEFAULT_STEP_LIMIT_MS,
     flags: PROGRAM_LAYOUT,
@@ -282,6 +284,8 @@ async function introduce(
   const view = decoded.observations.get(BEFORE_FIRST)?.get(0);
   const layout = view && first && layoutOf(view, own, word.pageOf(first) + 1);
   if (!layout) return fail('the executor cannot see its first task');
+  const read = decoded.observations.get(PROBE_READ)?.get(0)?.pages;
+  const page = read === undefined ? -1 : read.vpn.indexOf(layout.mmapTopVpn - 1);
   const system = (key: string) => {
     const magic = facts.get(key) ?? '';
     return FILE_SYSTEMS[magic] ?? `file system 0x${magic}`;
@@ -297,6 +301,7 @@ async function introduce(
     readAheadKb: await readAheadOf(await scratchParent()),
     memoryBytes: totalmem(),
     capabilities: await capabilities(),
+    anonReadsAllocate: page >= 0 && (read!.bits[page]! & PAGE_ZERO) === 0,
   };
   return HostKernel.make(connection, options, info, own);
 }

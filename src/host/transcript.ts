@@ -14,6 +14,7 @@ export interface HostTranscript extends Transcript {
   readonly readAheadKb: number;
   readonly memoryBytes: number;
   readonly capabilities: readonly number[];
+  readonly anonReadsAllocate: boolean;
   /** Settings of the machine, path to value, before the program and after it. */
   readonly settingsBefore: ReadonlyMap<string, string>;
   readonly settingsAfter: ReadonlyMap<string, string>;
@@ -117,6 +118,7 @@ export function assemble(
     readAheadKb: info.readAheadKb,
     memoryBytes: info.memoryBytes,
     capabilities: info.capabilities,
+    anonReadsAllocate: info.anonReadsAllocate,
     settingsBefore,
     settingsAfter,
     notes: report.found,

@@ -56,6 +56,8 @@ export interface Recording {
   readonly readAheadKb: number;
   readonly memoryBytes: number;
   readonly capabilities: readonly number[];
+  /** Reads of anonymous memory allocated (Settings.anonReadsAllocate); absent = they did not. */
+  readonly anonReadsAllocate?: boolean;
   /** Settings of the machine before each program. */
   readonly settings: Readonly<Record<string, string>>;
   readonly programs: readonly RecordedProgram[];
@@ -251,5 +253,6 @@ export function decodeProgramRecord(recording: Recording, p: RecordedProgram): O
     layout: recording.layout,
     readAheadKb: recording.readAheadKb,
     capabilities: recording.capabilities,
+    anonReadsAllocate: recording.anonReadsAllocate === true,
   };
 }

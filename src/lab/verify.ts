@@ -31,6 +31,8 @@ export interface OtherTranscript extends Transcript {
   readonly capabilities?: readonly number[];
   /** read_ahead_kb of the disk that the program's files lie on. */
   readonly readAheadKb?: number;
+  /** Its reads of anonymous memory allocate (Settings.anonReadsAllocate). */
+  readonly anonReadsAllocate?: boolean;
 }
 
 export interface VerifyOptions {
@@ -93,6 +95,7 @@ class Verification {
     if (other.readAheadKb !== undefined) {
       this.#kernel.m.settings.readAheadPages = other.readAheadKb / 4;
     }
+    this.#kernel.m.settings.anonReadsAllocate = other.anonReadsAllocate === true ? 1 : 0;
   }
 
   run(steps: readonly Step[]): VerifyResult {

@@ -171,7 +171,9 @@ export function doHugePmdAnonymousPage(m: Machine, vmf: Vmf): number {
   const v = vmf.vma;
   if (!thpVmaSuitable(m, v, vmf.vpn, PMD_ORDER)) return VM_FAULT_FALLBACK;
   if (anonVmaPrepare(m, v) !== 0) return VM_FAULT_OOM;
-  if ((vmf.flags & FAULT_FLAG_WRITE) === 0 && m.settings.useZeroPage !== 0) {
+  const { useZeroPage, anonReadsAllocate } = m.settings;
+  const isRead = (vmf.flags & FAULT_FLAG_WRITE) === 0;
+  if (isRead && useZeroPage !== 0 && anonReadsAllocate === 0) {
     const zero = hugeZeroFolio(m);
     if (zero === 0) {
       m.vmstat[THP_FAULT_FALLBACK]! += 1;

@@ -35,12 +35,16 @@ import { countMthp, MTHP_ANON_FAULT_ALLOC, MTHP_ANON_FAULT_FALLBACK } from './vm
 /** Orders below 2 MiB: the PTE path. */
 const PTE_ORDERS: OrderMask = (1 << PMD_ORDER) - 1;
 
-/** First phase: zero page for a read; for a write, a folio of the best order. */
+/**
+ * First phase: the zero page for a read, where the machine has one; else a folio of the best order.
+ */
 export function doAnonymousPage(m: Machine, vmf: Vmf): number {
   const v = vmf.vma;
   if ((m.vma.flags[v]! & VM_SHARED) !== 0) return VM_FAULT_SIGBUS;
   if (m.pt[vmf.pmdSlot] === 0) installPageTable(m, vmf.mm, vmf.pmdSlot);
-  if ((vmf.flags & FAULT_FLAG_WRITE) === 0) return mapZeroPage(m, vmf);
+  if ((vmf.flags & FAULT_FLAG_WRITE) === 0 && m.settings.anonReadsAllocate === 0) {
+    return mapZeroPage(m, vmf);
+  }
   if (m.vma.anonVma[v] === 0 && anonVmaPrepare(m, v) !== 0) return VM_FAULT_OOM;
   const order = anonOrder(m, vmf);
   vmf.order = order;

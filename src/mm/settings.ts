@@ -38,6 +38,13 @@ export interface Settings {
   /** Index into DEFRAG. */
   defrag: number;
   useZeroPage: number;
+  /**
+   * A fact of the machine, not a setting: a read fault of anonymous memory allocates as a write
+   * does and never maps the zero page, small or huge (where mm_forbids_zeropage() says so, and in
+   * guests booted with pvm_no_zero_page=1). A split of a folio and UFFDIO_ZEROPAGE map it all the
+   * same.
+   */
+  anonReadsAllocate: number;
   shrinkUnderused: number;
   /** Top-level shmem_enabled as written, and huge= of the internal mount (deny and force leave it). */
   shmemEnabled: number;
@@ -93,6 +100,7 @@ export function defaultSettings(pages: Pages): Settings {
     anonInherit: 1 << PMD_ORDER,
     defrag: 3,
     useZeroPage: 1,
+    anonReadsAllocate: 0,
     shrinkUnderused: 1,
     shmemEnabled: HUGE_NEVER,
     shmemMountHuge: HUGE_NEVER,
