@@ -1,0 +1,3 @@
+export * from './codes.ts';
+export * from './trace_reader.ts';
+export * from './trace_writer.ts';
