@@ -13,6 +13,7 @@ import { addHostCommands } from './host_commands.ts';
 import { kernelsCommand } from './kernels_command.ts';
 import { runCommand } from './run_command.ts';
 import { collectSetting } from './settings.ts';
+import { addTraceCommands } from './trace_commands.ts';
 import { version } from './version.ts';
 import { whyCommand } from './why_command.ts';
 
@@ -124,6 +125,7 @@ export function buildCommands(done: (code: number) => void): Command {
   common(settings(why), false);
 
   addHostCommands(program, common, done);
+  addTraceCommands(program, common, done);
 
   const kernels = program
     .command('kernels')

@@ -32,3 +32,26 @@ export class Progress {
     if (this.#last > 0) process.stderr.write('\r\x1b[K');
   }
 }
+
+/** One line on stderr that is written over; only on a terminal, and gone at the end. */
+export class CounterLine {
+  readonly #active: boolean;
+  #last = 0;
+
+  constructor(wanted: boolean) {
+    this.#active = wanted && process.stderr.isTTY === true;
+  }
+
+  show(text: string): void {
+    const now = performance.now();
+    if (!this.#active || now - this.#last < INTERVAL_MS) return;
+    this.#last = now;
+    const columns = process.stderr.columns ?? 80;
+    process.stderr.write(`\r${text.slice(0, columns - 1)}\x1b[K`);
+  }
+
+  end(): void {
+    if (this.#last > 0) process.stderr.write('\r\x1b[K');
+    this.#last = 0;
+  }
+}

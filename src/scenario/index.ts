@@ -9,7 +9,8 @@ export {
 export { constantValue, evaluateExpr } from './evaluate.ts';
 export * from './format.ts';
 export { formatArg, formatExpr } from './format_expr.ts';
+export { LogReader } from './log_reader.ts';
 export * from './parse.ts';
 export * from './program.ts';
-export { SCENARIO_CODES, type ScenarioCode } from './report.ts';
+export { Report, SCENARIO_CODES, type ScenarioCode } from './report.ts';
 export { didYouMean, nearest } from './suggest.ts';

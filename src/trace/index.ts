@@ -6,4 +6,5 @@ export * from './ops.ts';
 export * from './parquet_form.ts';
 export * from './parquet_read.ts';
 export * from './parquet_write.ts';
+export * from './summary.ts';
 export * from './upgrade.ts';

@@ -3,5 +3,6 @@ export * from './kernels_view.ts';
 export * from './run_view.ts';
 export type { ViewOptions } from './task_view.ts';
 export * from './text.ts';
+export * from './trace_view.ts';
 export * from './why_view.ts';
 export { addressOf, vpnOf } from './words.ts';

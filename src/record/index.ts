@@ -1,0 +1,2 @@
+export * from './import_stream.ts';
+export * from './machine.ts';

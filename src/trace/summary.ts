@@ -1,0 +1,129 @@
+/** A trace in numbers: what happened how often, by whom, to how much memory. */
+import type { Trace } from './meta.ts';
+import {
+  FAULT_KERNEL,
+  FAULT_TAKEN,
+  OP_EXEC,
+  OP_LOST,
+  OP_NAMES,
+  OP_THREAD,
+  OP_TOUCH,
+  TOUCH_EXEC,
+  TOUCH_READ,
+  TOUCH_WRITE,
+} from './ops.ts';
+
+export interface ProcessSummary {
+  readonly pid: number;
+  /** The program that it executed last. */
+  readonly image: string;
+  readonly touches: number;
+  /** Distinct pages touched, over all its programs together. */
+  readonly pages: number;
+  readonly calls: number;
+}
+
+export interface TraceSummary {
+  readonly events: number;
+  readonly seconds: number;
+  readonly processes: number;
+  readonly threads: number;
+  readonly execs: number;
+  readonly touches: {
+    readonly all: number;
+    readonly faults: number;
+    readonly reads: number;
+    readonly writes: number;
+    readonly instructions: number;
+    readonly unknown: number;
+    readonly byKernel: number;
+  };
+  /** Distinct pages touched, each process by itself. */
+  readonly pages: number;
+  readonly lost: number;
+  readonly byOp: Readonly<Record<string, number>>;
+  /** Those that touched most pages come first. */
+  readonly byProcess: readonly ProcessSummary[];
+}
+
+interface Counting {
+  image: string;
+  touches: number;
+  calls: number;
+  readonly pages: Set<number>;
+}
+
+const PAGE = 4096;
+
+export function summarise(trace: Trace): TraceSummary {
+  const { events, names } = trace;
+  const { rows, op, pid, arg, arg2, vpn, offset, length, name, result } = events;
+  const counts = new Float64Array(OP_NAMES.length);
+  const processes = new Map<number, Counting>();
+  const touches = {
+    all: 0,
+    faults: 0,
+    reads: 0,
+    writes: 0,
+    instructions: 0,
+    unknown: 0,
+    byKernel: 0,
+  };
+  let lost = 0;
+  let last: Counting | undefined;
+  let lastPid = -1;
+  for (let row = 0; row < rows; row++) {
+    const what = op[row]!;
+    counts[what]!++;
+    if (pid[row] !== lastPid || last === undefined) {
+      lastPid = pid[row]!;
+      last = processes.get(lastPid);
+      if (last === undefined) {
+        last = { image: '', touches: 0, calls: 0, pages: new Set() };
+        processes.set(lastPid, last);
+      }
+    }
+    if (what === OP_TOUCH) {
+      const access = arg[row]!;
+      const how = arg2[row]!;
+      touches.all++;
+      last.touches++;
+      if ((how & FAULT_TAKEN) !== 0) touches.faults++;
+      if ((how & FAULT_KERNEL) !== 0) touches.byKernel++;
+      if ((access & TOUCH_EXEC) !== 0) touches.instructions++;
+      else if ((access & TOUCH_WRITE) !== 0) touches.writes++;
+      else if ((access & TOUCH_READ) !== 0) touches.reads++;
+      else touches.unknown++;
+      const end = vpn[row]! + Math.ceil((offset[row]! + length[row]!) / PAGE);
+      for (let page = vpn[row]!; page < end; page++) last.pages.add(page);
+    } else if (what === OP_EXEC) {
+      last.image = names[name[row]!] ?? '';
+    } else if (what === OP_LOST) {
+      lost += result[row]!;
+    } else {
+      last.calls++;
+    }
+  }
+  const byOp: Record<string, number> = {};
+  counts.forEach((count, what) => {
+    if (count > 0) byOp[OP_NAMES[what]!] = count;
+  });
+  const byProcess = [...processes].map(([number, found]): ProcessSummary => {
+    const { image, touches: touched, calls, pages } = found;
+    return { pid: number, image, touches: touched, pages: pages.size, calls };
+  });
+  byProcess.sort((a, b) => b.pages - a.pages || a.pid - b.pid);
+  const time = rows > 0 ? events.time[rows - 1]! - events.time[0]! : 0;
+  return {
+    events: rows,
+    seconds: time / 1e9,
+    processes: processes.size,
+    threads: processes.size + counts[OP_THREAD]!,
+    execs: counts[OP_EXEC]!,
+    touches,
+    pages: byProcess.reduce((sum, process) => sum + process.pages, 0),
+    lost: Math.max(lost, trace.meta.lost),
+    byOp,
+    byProcess,
+  };
+}
