@@ -2,7 +2,7 @@
 //   node scripts/ask.js [--full] [--no-pages] FILE.fl...
 import { readFile } from 'node:fs/promises';
 import { errnoName, formatDiagnostic, word } from '../dist/base/index.js';
-import { HostKernel } from '../dist/host/index.js';
+import { openHostKernel } from '../dist/host/index.js';
 import { parseProgram } from '../dist/scenario/index.js';
 
 const BITS = 'P present,S swap,F file,x exclusive,w uffd-wp,g guard,z zero,H pmd'.split(',');
@@ -98,7 +98,7 @@ const options = process.argv.slice(2).filter((a) => a.startsWith('--'));
 const files = process.argv.slice(2).filter((a) => !a.startsWith('--'));
 const full = options.includes('--full');
 const observe = options.includes('--no-pages') ? 'none' : full ? 'full' : 'pages';
-const host = await HostKernel.open({ lockWaitMs: 120000 });
+const host = await openHostKernel({ lockWaitMs: 120000 });
 if ('unavailable' in host) {
   console.error(`the host cannot be asked: ${host.unavailable}`);
   process.exit(2);

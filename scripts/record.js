@@ -3,7 +3,7 @@
 //   recordings/sample.json   N random programs (default 120), one in ten in full
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { formatDiagnostic } from '../dist/base/index.js';
-import { HostKernel } from '../dist/host/index.js';
+import { openHostKernel } from '../dist/host/index.js';
 import {
   blockSettings,
   encodeProgramRecord,
@@ -21,7 +21,7 @@ const root = new URL('..', import.meta.url).pathname;
 const at = process.argv.indexOf('--programs');
 const wanted = at < 0 ? 120 : Number(process.argv[at + 1]);
 
-const host = await HostKernel.open({ lockWaitMs: 600000 });
+const host = await openHostKernel({ lockWaitMs: 600000 });
 if ('unavailable' in host) {
   console.error(`the real kernel cannot be asked: ${host.unavailable}`);
   process.exit(2);

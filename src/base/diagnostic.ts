@@ -16,6 +16,8 @@ export interface Diagnostic {
   readonly message: string;
   /** A suggestion: "did you mean 'mremap'?". */
   readonly hint?: string;
+  /** Text that someone else printed and that belongs to it, shown in lines of their own. */
+  readonly context?: readonly string[];
 }
 
 /** `file:line:column: error: message (hint)`, the form that editors parse. */

@@ -78,8 +78,3 @@ export function parseMinutes(text: string): number {
   if (!(n > 0) || n > 100000) throw new InvalidArgumentError('expected minutes, as in 0.5 or 90');
   return n;
 }
-
-export function parseOn(text: string): 'model' | 'host' {
-  if (text === 'model' || text === 'host') return text;
-  throw new InvalidArgumentError('expected model or host');
-}

@@ -1,16 +1,10 @@
 /** The command line: verbs, options, help. */
 import { Command } from 'commander';
-import {
-  parseAt,
-  parseKernel,
-  parseKernels,
-  parseMemory,
-  parseOn,
-  parseWidth,
-} from './arguments.ts';
+import { parseAt, parseKernel, parseKernels, parseMemory, parseWidth } from './arguments.ts';
 import { compareCommand } from './compare_command.ts';
 import { addHostCommands } from './host_commands.ts';
 import { kernelsCommand } from './kernels_command.ts';
+import { MODEL, parsePlace } from './place.ts';
 import { runCommand } from './run_command.ts';
 import { collectSetting } from './settings.ts';
 import { addTraceCommands } from './trace_commands.ts';
@@ -30,6 +24,7 @@ Examples:
   strace -f -o /tmp/ls.log ls && faultline run /tmp/ls.log
   faultline run --json program.fl | jq .summary
   faultline run --on host program.fl
+  faultline run --on vm:arch/x86/boot/bzImage program.fl
 ${SETTINGS_HELP}
 Exit code: 0 fine, 1 a law or an expectation disagrees, 2 bad input or usage, 70 a bug of ours.
 `;
@@ -96,7 +91,7 @@ export function buildCommands(done: (code: number) => void): Command {
     .description('Executes scenarios or strace logs, prints the steps and the final maps.')
     .argument('<file...>', 'scenarios or strace logs; - for stdin')
     .option('-k, --kernel <name>', KERNEL_TEXT, parseKernel)
-    .option('--on <who>', 'who executes: model or host, the kernel of this machine', parseOn)
+    .option('--on <who>', 'who executes: model, host (this kernel), vm:IMAGE', parsePlace, MODEL)
     .option('--laws', 'check the laws after every step')
     .option('--no-laws', 'do not check the laws (the default)')
     .addHelpText('after', RUN_HELP)

@@ -5,12 +5,15 @@ import { EXIT_DISAGREES, EXIT_INPUT, EXIT_OK } from './exit.ts';
 import { Coverage, runUnbundled, unbundledMain } from './fuzz_coverage.ts';
 import { FuzzRun } from './fuzz_run.ts';
 import { type FuzzState, newState, StateDirectory } from './fuzz_state.ts';
-import { isSession, openSession } from './host_session.ts';
+import { exitOf, isSession, openSession } from './host_session.ts';
 import { cliError } from './input.ts';
 import { Output, type OutputOptions, writeJson } from './output.ts';
+import type { Place } from './place.ts';
 import { divergenceLines } from './verify_command.ts';
 
 export interface FuzzCommandOptions extends OutputOptions {
+  readonly on: Place;
+  readonly kernel?: string;
   readonly programs?: number;
   readonly minutes?: number;
   readonly seed: number;
@@ -81,7 +84,7 @@ function summaryLines(state: FuzzState, shown: number): Line[] {
     lines.push(line('reached what is not modelled:'), ...counted(state.unmodelled));
   }
   if (Object.keys(state.refused).length > 0) {
-    lines.push(line('not executed by the host:'), ...counted(state.refused));
+    lines.push(line('cannot be asked there:'), ...counted(state.refused));
   }
   if (state.fleeting.length > 0) {
     lines.push(line(`did not show again: programs ${state.fleeting.join(', ')}`));
@@ -129,11 +132,13 @@ export async function fuzzCommand(options: FuzzCommandOptions): Promise<number> 
     out.diagnostics([cliError('CLI008', options.state, directory)]);
     return EXIT_INPUT;
   }
-  const session = await openSession(options.jobs);
+  const { jobs, on: place, kernel } = options;
+  const asked = { jobs, place, kernel };
+  const session = await openSession(asked);
   if (!isSession(session)) {
     out.diagnostics([session]);
     if (options.json === true) await writeJson({ diagnostics: [session] });
-    return EXIT_INPUT;
+    return exitOf(session);
   }
   const { release } = session.host.info();
   const { seed, steps } = options;
@@ -150,7 +155,7 @@ export async function fuzzCommand(options: FuzzCommandOptions): Promise<number> 
   const progress = new FuzzProgress(options.quiet !== true, state.programs);
   const coverage = options.coverage === true ? new Coverage() : undefined;
   await coverage?.start();
-  const run = new FuzzRun(session, state, directory, options.jobs, {
+  const run = new FuzzRun(session, state, directory, asked, {
     progress: (now) => progress.report(now),
     isOver: (now) => interrupted || now.next >= until || performance.now() > deadline,
   });
@@ -178,7 +183,7 @@ export async function fuzzCommand(options: FuzzCommandOptions): Promise<number> 
     if (interrupted)
       await out.lines([line(`interrupted; the same command goes on from ${directory.path}`)]);
   }
-  if (run.failure !== undefined) return EXIT_INPUT;
+  if (run.failure !== undefined) return exitOf(run.failure);
   if (state.findings.length > 0) return EXIT_DISAGREES;
   return interrupted ? EXIT_INTERRUPTED : EXIT_OK;
 }

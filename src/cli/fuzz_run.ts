@@ -19,7 +19,7 @@ import {
 } from '../lab/index.ts';
 import { type Parsed, parseProgram } from '../scenario/index.ts';
 import type { FuzzState, StateDirectory } from './fuzz_state.ts';
-import { type HostSession, isSession, openSession } from './host_session.ts';
+import { type HostSession, isSession, openSession, type SessionOptions } from './host_session.ts';
 
 type Program = Parsed['program'];
 
@@ -49,7 +49,7 @@ export interface FuzzHooks {
 export class FuzzRun {
   readonly state: FuzzState;
   readonly #directory: StateDirectory;
-  readonly #jobs: number;
+  readonly #asked: SessionOptions;
   readonly #hooks: FuzzHooks;
   #host: HostKernel;
   readonly #modelled: HostRelease;
@@ -63,14 +63,14 @@ export class FuzzRun {
     session: HostSession,
     state: FuzzState,
     directory: StateDirectory,
-    jobs: number,
+    asked: SessionOptions,
     hooks: FuzzHooks,
   ) {
     this.#host = session.host;
     this.#modelled = session.modelled;
     this.state = state;
     this.#directory = directory;
-    this.#jobs = jobs;
+    this.#asked = asked;
     this.#hooks = hooks;
   }
 
@@ -108,7 +108,7 @@ export class FuzzRun {
         this.#hooks.progress(state);
       }
     };
-    await Promise.all(Array.from({ length: this.#jobs * IN_FLIGHT_PER_JOB }, work));
+    await Promise.all(Array.from({ length: this.#asked.jobs * IN_FLIGHT_PER_JOB }, work));
   }
 
   /** An empty text takes the settings back. */
@@ -133,6 +133,9 @@ export class FuzzRun {
     if (result.unmodelled !== undefined) {
       state.unmodelled[result.unmodelled] = (state.unmodelled[result.unmodelled] ?? 0) + 1;
     }
+    if (result.cannot !== undefined) {
+      state.refused[result.cannot] = (state.refused[result.cannot] ?? 0) + 1;
+    }
     if (result.divergence !== undefined) this.#keep(index, text, ran, result.divergence);
   }
 
@@ -143,7 +146,10 @@ export class FuzzRun {
     const host = this.#host;
     const transcript = await host.execute(program, { observe: full ? 'full' : 'pages' });
     if (bad !== undefined) return { program, transcript, refused: bad.message };
-    const error = transcript.notes.find((note) => note.severity === 'error');
+    // A setting that is refused or missing there shows in the comparison, unless the model agrees.
+    const error = transcript.notes.find(
+      (note) => note.severity === 'error' && note.code !== 'HOST010',
+    );
     if (error?.code === 'HOST015' && again) {
       if (!(await this.#reopen(host))) return undefined;
       return await this.#ask(text, full, false);
@@ -169,7 +175,7 @@ export class FuzzRun {
     // Several programs may have waited for the one that is gone.
     if (this.#host !== old) return true;
     await old.close();
-    const session = await openSession(this.#jobs);
+    const session = await openSession(this.#asked);
     if (isSession(session)) this.#host = session.host;
     else this.failure = session;
     return isSession(session);
@@ -193,7 +199,8 @@ export class FuzzRun {
   }
 
   #origin(program: number) {
-    return { seed: this.state.seed, program, kernel: `host ${this.#host.info().release}` };
+    const { where, release } = this.#host.info();
+    return { seed: this.state.seed, program, kernel: `${where} ${release}` };
   }
 
   /** What the block has found is run again alone, and made small. */

@@ -1,20 +1,25 @@
 /** The verbs that ask the real kernel. */
 import { cpus } from 'node:os';
 import type { Command } from 'commander';
-import { parseCount, parseMinutes } from './arguments.ts';
+import { parseCount, parseKernel, parseMinutes } from './arguments.ts';
 import { fuzzCommand } from './fuzz_command.ts';
 import { hostInfoCommand } from './host_info_command.ts';
+import { HOST, parseRealPlace } from './place.ts';
 import { verifyCommand } from './verify_command.ts';
 
 const VERIFY_HELP = `
 Needs root, a C compiler and an x86-64 Linux that is modelled; \`faultline host-info\` tells.
-Settings that a scenario writes are put back, also after a crash.
+Settings that a scenario writes are put back, also after a crash. With --on vm:IMAGE the kernel
+image is booted under QEMU, once for all files: no root is needed, and this machine is not touched.
 
 Examples:
   faultline verify scenarios/*.fl
   faultline verify --full --json program.fl | jq .files[0].divergence
+  faultline verify --on vm:arch/x86/boot/bzImage scenarios/*.fl
+  faultline verify --on vm:bzImage --kernel shmem-mthp-v1 scenarios/thread-*.fl
 
-Exit code: 0 both kernels agree, 1 they differ, 2 bad input, or the kernel cannot be asked.
+Exit code: 0 both kernels agree, 1 they differ or the kernel fails, 2 bad input, or the kernel
+cannot be asked.
 `;
 
 const FUZZ_HELP = `
@@ -26,6 +31,7 @@ Examples:
   faultline fuzz --programs 20000 --seed 1
   faultline fuzz --minutes 60 --seed 7 --state /var/tmp/fuzz-7
   faultline fuzz --programs 2000 --coverage --all
+  faultline fuzz --programs 500 --on vm:arch/x86/boot/bzImage
 
 Exit code: 0 no divergence, 1 at least one, 2 the kernel cannot be asked, 130 interrupted.
 `;
@@ -33,9 +39,12 @@ Exit code: 0 no divergence, 1 at least one, 2 the kernel cannot be asked, 130 in
 const HOST_INFO_HELP = `
 Examples:
   faultline host-info
+  faultline host-info --on vm:/boot/vmlinuz
   faultline host-info --json | jq .settings
 `;
 
+const ON_TEXT = "the kernel that is asked: host (this machine's), vm:IMAGE";
+const KERNEL_TEXT = "modelled kernel to compare with (default: by the kernel's release)";
 const COUNT_MAX = 2 ** 31 - 1;
 const JOBS_MAX = 14;
 
@@ -50,6 +59,8 @@ export function addHostCommands(
     .description('Executes scenarios on the model and on this kernel; prints what differs first.')
     .argument('<file...>', 'scenarios; - for stdin')
     .option('--full', 'compare smaps, status and resident memory too')
+    .option('--on <kernel>', ON_TEXT, parseRealPlace, HOST)
+    .option('-k, --kernel <name>', KERNEL_TEXT, parseKernel)
     .addHelpText('after', VERIFY_HELP)
     .action(async (files, options) => done(await verifyCommand(files, options)));
   common(verify, false);
@@ -63,6 +74,8 @@ export function addHostCommands(
     .option('--minutes <m>', 'stop after m minutes', parseMinutes)
     .option('--seed <s>', 'which programs', parseCount(0, COUNT_MAX), 1)
     .option('--steps <n>', 'steps of a program', parseCount(1, 1000), 20)
+    .option('--on <kernel>', ON_TEXT, parseRealPlace, HOST)
+    .option('-k, --kernel <name>', KERNEL_TEXT, parseKernel)
     .option('--jobs <n>', 'CPUs to use', parseCount(1, JOBS_MAX), jobs)
     .option('--state <dir>', 'where state and findings are kept', '.faultline-fuzz')
     .option('--coverage', 'tell which parts of the model no program has reached (slower)')
@@ -74,6 +87,8 @@ export function addHostCommands(
     .command('host-info')
     .summary('tell what can be asked of the real kernel here')
     .description('Tells the kernel, its settings, and what can and cannot be observed here.')
+    .option('--on <kernel>', ON_TEXT, parseRealPlace, HOST)
+    .option('-k, --kernel <name>', KERNEL_TEXT, parseKernel)
     .addHelpText('after', HOST_INFO_HELP)
     .action(async (options) => done(await hostInfoCommand(options)));
   common(info, false);

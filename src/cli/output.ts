@@ -108,6 +108,7 @@ export class Output {
       const plain = clean(formatDiagnostic(d));
       const colour = d.severity === 'note' ? this.#errorChalk.bold : colours[d.severity];
       text += `${plain.replace(`: ${d.severity}: `, () => `: ${colour(`${d.severity}:`)} `)}\n`;
+      for (const said of d.context ?? []) text += `  | ${clean(said)}\n`;
     }
     if (text !== '') process.stderr.write(text);
   }

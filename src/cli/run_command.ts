@@ -5,9 +5,10 @@ import { hostReport, type RunReport, runProgram } from '../lab/index.ts';
 import type { Line } from '../view/index.ts';
 import { BLANK, quietRunView, runParts } from '../view/index.ts';
 import { bugMessage, EXIT_BUG, EXIT_DISAGREES, EXIT_INPUT, EXIT_OK } from './exit.ts';
-import { openHost } from './host_session.ts';
+import { exitOf, openHost } from './host_session.ts';
 import { type Loaded, loadProgram } from './input.ts';
 import { Output, type OutputOptions, writeJson } from './output.ts';
+import type { Place } from './place.ts';
 import { Progress } from './progress.ts';
 import { refusedSettings, type Setting, withSettings } from './settings.ts';
 
@@ -16,8 +17,7 @@ export interface RunCommandOptions extends OutputOptions {
   readonly set?: readonly Setting[];
   readonly memory?: number;
   readonly laws?: boolean;
-  /** Who executes: the model (the default), or the kernel of this machine. */
-  readonly on?: 'model' | 'host';
+  readonly on: Place;
 }
 
 /** The document of a file that could not be run: the same form, with nothing in it. */
@@ -111,12 +111,12 @@ export async function runCommand(
   files: readonly string[],
   options: RunCommandOptions,
 ): Promise<number> {
-  if (options.on !== 'host') return await runFiles(files, options, undefined);
-  const host = await openHost(1);
+  if (options.on.kind === 'model') return await runFiles(files, options, undefined);
+  const host = await openHost({ jobs: 1, place: options.on });
   if ('severity' in host) {
     new Output(options).diagnostics([host]);
     if (options.json === true) await writeJson({ files: [], diagnostics: [host] });
-    return EXIT_INPUT;
+    return exitOf(host);
   }
   try {
     return await runFiles(files, options, host);

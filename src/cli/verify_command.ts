@@ -4,23 +4,28 @@ import type { HostTranscript } from '../host/index.ts';
 import { type Divergence, MASKED, verifyProgram } from '../lab/index.ts';
 import { type Line, line } from '../view/index.ts';
 import { EXIT_DISAGREES, EXIT_INPUT, EXIT_OK } from './exit.ts';
-import { type HostSession, isSession, openSession } from './host_session.ts';
+import { exitOf, type HostSession, isSession, openSession } from './host_session.ts';
 import { cliError, loadProgram } from './input.ts';
 import { Output, type OutputOptions, writeJson } from './output.ts';
+import type { Place } from './place.ts';
 import { Progress } from './progress.ts';
 
 export interface VerifyCommandOptions extends OutputOptions {
+  readonly on: Place;
+  readonly kernel?: string;
   readonly full?: boolean;
 }
 
 interface FileReport {
   readonly file: string;
-  /** `cannot`: it needs what this machine does not allow (HOST010); nothing was compared. */
+  /** `cannot`: it needs what that machine does not have or allow. */
   readonly verdict: 'agrees' | 'differs' | 'unmodelled' | 'cannot' | 'failed';
   readonly steps: number;
   readonly compared: number;
   readonly divergence?: Divergence;
   readonly unmodelled?: string;
+  /** What that is. */
+  readonly cannot?: string;
   readonly diagnostics: readonly Diagnostic[];
 }
 
@@ -41,23 +46,23 @@ async function verifyFile(
   if (loaded.program === undefined) return failed(loaded.diagnostics);
   if (loaded.program.memory !== undefined) {
     const message = 'says how much memory its machine has; a real one cannot be given that';
-    return { ...failed([cliError('CLI009', file, message)]), verdict: 'cannot' };
+    const cannot = 'its machine has another memory';
+    return { ...failed([cliError('CLI009', file, message)]), verdict: 'cannot', cannot };
   }
   const observe = options.full === true ? 'full' : 'pages';
   const seen: HostTranscript = await session.host.execute(loaded.program, { observe });
   const diagnostics = [...loaded.diagnostics, ...seen.notes];
-  const errors = seen.notes.filter((note) => note.severity === 'error');
-  if (errors.length > 0) {
-    const isRight = errors.every((note) => note.code === 'HOST010');
-    return { ...failed(diagnostics), verdict: isRight ? 'cannot' : 'failed' };
-  }
+  // A setting that is refused or missing there shows in the comparison, unless the model agrees.
+  const isFailed = seen.notes.some((note) => note.severity === 'error' && note.code !== 'HOST010');
+  if (isFailed) return failed(diagnostics);
   const found = verifyProgram(loaded.program, seen, {
     release: session.modelled.release,
     memory: seen.memoryBytes,
   });
-  const { compared, divergence, unmodelled, stepsCompared: steps } = found;
+  const { compared, divergence, unmodelled, cannot, stepsCompared: steps } = found;
   const base = { file, steps, compared, diagnostics };
   if (divergence !== undefined) return { ...base, verdict: 'differs', divergence };
+  if (cannot !== undefined) return { ...base, verdict: 'cannot', cannot };
   if (unmodelled !== undefined) return { ...base, verdict: 'unmodelled', unmodelled };
   return { ...base, verdict: 'agrees' };
 }
@@ -86,7 +91,7 @@ function reportLines(report: FileReport): Line[] {
         line(`${report.file}: not modelled: ${report.unmodelled} (agrees before: ${values})`),
       ];
     case 'cannot':
-      return [line(`${report.file}: needs what this machine does not allow; not compared`)];
+      return [line(`${report.file}: cannot be asked: ${report.cannot} (agrees before: ${values})`)];
     case 'failed':
       return [line(`${report.file}: could not be compared`)];
   }
@@ -107,14 +112,15 @@ export async function verifyCommand(
   options: VerifyCommandOptions,
 ): Promise<number> {
   const out = new Output(options);
-  const session = await openSession(1);
+  const { on: place, kernel } = options;
+  const session = await openSession({ jobs: 1, place, kernel });
   if (!isSession(session)) {
     out.diagnostics([session]);
     if (options.json === true) await writeJson({ files: [], diagnostics: [session] });
-    return EXIT_INPUT;
+    return exitOf(session);
   }
   const { host, modelled } = session;
-  const { release } = host.info();
+  const { release, where, unseen } = host.info();
   const reports: FileReport[] = [];
   const progress = new Progress('verify', options.quiet !== true);
   try {
@@ -136,18 +142,22 @@ export async function verifyCommand(
   if (options.json === true) {
     await writeJson({
       host: release,
+      where,
       model,
       exact: modelled.exact,
       compared,
-      masked: MASKED,
+      masked: [...MASKED, ...unseen],
       files: reports,
     });
   } else if (options.quiet !== true) {
     const agree = reports.filter((r) => r.verdict === 'agrees').length;
+    const cannot = reports.filter((r) => r.verdict === 'cannot').length;
+    const more = cannot === 0 ? '' : `, ${cannot} cannot be asked`;
     await out.lines([
       line(
-        `${agree} of ${reports.length} files agree: model ${model}, kernel ${release}, ${compared.toLocaleString('en')} values`,
+        `${agree} of ${reports.length} files agree${more}: model ${model}, kernel ${release}, ${compared.toLocaleString('en')} values`,
       ),
+      ...unseen.map(({ what, why }) => line(`(not compared there: ${what}: ${why})`)),
       ...(modelled.exact ? [] : [line(`(no model of ${release}: ${model} is the next older one)`)]),
     ]);
   }

@@ -1,9 +1,9 @@
 /**
- * The executor's process and its pipes: one pair for each job. Frames go out in order and come back
- * in order, so each job keeps a queue of who waits for the next answer.
+ * Frames through an executor's channels: one channel for each job. Frames go out in order and come
+ * back in order, so each job keeps a queue of who waits for the next answer.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
 import type { Readable, Writable } from 'node:stream';
+import type { Transport } from './transport.ts';
 
 export type FrameHandler = (words: Uint32Array | undefined) => void;
 
@@ -60,6 +60,8 @@ class Job {
       next?.handler(words);
     });
     from.on('data', (chunk: Buffer) => reader.push(chunk));
+    // One that has been looked at before stands still.
+    from.resume();
     from.on('close', () => this.abandon());
     from.on('error', () => this.abandon());
     to.on('error', () => this.abandon());
@@ -103,57 +105,48 @@ class Job {
 }
 
 export class Connection {
-  readonly #process: ChildProcess;
+  readonly #transport: Transport;
   readonly jobs: readonly Job[];
-  readonly #exited: Promise<void>;
-  #errors = '';
-  ended = false;
 
-  constructor(path: string, args: readonly string[], jobs: number) {
-    const pipes = Array.from({ length: jobs * 2 }, () => 'pipe' as const);
-    // A group of its own: a Ctrl-C at the terminal comes to us, and we end the executor in order.
-    const stdio = ['ignore' as const, 'ignore' as const, 'pipe' as const, ...pipes];
-    this.#process = spawn(path, [...args], { stdio, detached: true });
-    this.#process.stderr?.on('data', (chunk: Buffer) => {
-      this.#errors = (this.#errors + chunk.toString()).slice(-4000);
-    });
-    this.jobs = Array.from({ length: jobs }, (_, i) => {
-      const to = this.#process.stdio[3 + 2 * i] as Writable;
-      return new Job(to, this.#process.stdio[4 + 2 * i] as Readable, () => this.kill());
-    });
-    this.#exited = new Promise((resolve) => {
-      const done = () => {
-        this.ended = true;
-        for (const job of this.jobs) job.abandon();
-        resolve();
-      };
-      this.#process.on('error', (error) => {
-        this.#errors += error.message;
-        done();
-      });
-      this.#process.on('close', done);
+  constructor(transport: Transport) {
+    this.#transport = transport;
+    this.jobs = transport.channels.map(
+      ({ to, from }) => new Job(to, from, () => transport.kill()),
+    );
+    void transport.exited.then(() => {
+      for (const job of this.jobs) job.abandon();
     });
   }
 
-  /** What the executor wrote to its error output, without its name before each line. */
   get errors(): string {
-    return this.#errors.replace(/^faultline-executor: /gm, '').trim();
+    return this.#transport.errors;
+  }
+
+  get lastLines(): readonly string[] {
+    return this.#transport.lastLines ?? [];
   }
 
   get pid(): number {
-    return this.#process.pid ?? 0;
+    return this.#transport.pid;
   }
 
-  kill(): void {
-    this.#process.kill('SIGKILL');
+  /** Waits, for a while, until the executor has ended and `errors` is complete. */
+  async lastWords(limitMs: number): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, limitMs);
+    });
+    await Promise.race([this.#transport.exited, late]);
+    clearTimeout(timer);
   }
 
-  /** Ends the executor in order; returns when its guard has put the settings back. */
+  complaints(): string[] {
+    return this.#transport.complaints?.() ?? [];
+  }
+
   async close(limitMs: number): Promise<void> {
     for (const job of this.jobs) job.end();
-    const timer = setTimeout(() => this.kill(), limitMs);
-    await this.#exited;
-    clearTimeout(timer);
+    await this.#transport.close(limitMs);
   }
 }
 

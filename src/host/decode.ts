@@ -18,6 +18,7 @@ const REC = {
   note: 7,
   end: 8,
   ready: 9,
+  config: 10,
 } as const;
 
 const STEP_VALUE = 1;
@@ -60,6 +61,8 @@ export interface Decoded {
   settingsAfter: string;
   readonly notes: ExecutorNote[];
   ready: string;
+  /** The bytes of /proc/config.gz. */
+  config: Uint8Array | undefined;
   /** Wire steps that were executed. */
   done: number;
 }
@@ -254,6 +257,7 @@ export function decodeFrame(words: Uint32Array): Decoded {
     settingsAfter: '',
     notes: [],
     ready: '',
+    config: undefined,
     done: 0,
   };
   while (!frame.ended) {
@@ -285,6 +289,8 @@ export function decodeFrame(words: Uint32Array): Decoded {
       found.done = frame.take();
     } else if (type === REC.ready) {
       found.ready = frame.text();
+    } else if (type === REC.config) {
+      found.config = frame.bytes(frame.take()).slice();
     }
     frame.at = end;
   }

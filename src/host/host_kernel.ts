@@ -1,28 +1,19 @@
 /**
- * The real kernel as a second implementation of "program → transcript". It needs root, a C compiler
- * and /proc/kpageflags; where something is missing, `open` says what.
+ * A real kernel as a second implementation of "program → transcript": the one of this machine, or
+ * one in a virtual machine. It speaks to executors through a connection and does not know which.
  */
-import { mkdir, readFile, stat } from 'node:fs/promises';
-import { arch, cpus, platform, release, tmpdir, totalmem } from 'node:os';
-import { join } from 'node:path';
-import { word } from '../base/index.ts';
-import { type Program, parseProgram } from '../scenario/index.ts';
-import { parsePairs } from '../scenario/proc_text.ts';
-import { PAGE_ZERO } from '../scenario/transcript.ts';
-import { buildExecutor, cacheDirectory } from './build.ts';
-import { Connection, type Job } from './connection.ts';
-import { BEFORE_FIRST, decodeFrame } from './decode.ts';
-import {
-  encodeProgram,
-  type Level,
-  PROGRAM_HOLD,
-  PROGRAM_LAYOUT,
-  PROGRAM_STATS,
-} from './encode.ts';
-import { type HostLayout, layoutOf, type OwnImage } from './layout.ts';
+import type { Program } from '../scenario/index.ts';
+import type { Unseen } from '../scenario/transcript.ts';
+import type { Connection, Job } from './connection.ts';
+import { decodeFrame } from './decode.ts';
+import { encodeProgram, type Level, PROGRAM_HOLD, PROGRAM_STATS } from './encode.ts';
+import type { Facts } from './facts.ts';
+import type { HostLayout, OwnImage } from './layout.ts';
 import { assemble, type HostTranscript } from './transcript.ts';
 
 export interface HostOptions {
+  /** A kernel image to boot in a virtual machine; this machine's kernel when absent. */
+  readonly image?: string;
   /** CPUs to run on, one executor each; the last CPU of the machine when absent. */
   readonly cpus?: readonly number[];
   /** Limit for one step. */
@@ -44,40 +35,28 @@ export interface ExecuteOptions {
   readonly stats?: boolean;
 }
 
-export interface HostInfo {
-  /** Process number of the executor's launcher. */
+export interface HostInfo extends Facts {
+  /** Where it runs; the first word of a transcript's kernel. */
+  readonly where: 'host' | 'vm';
+  /** Process number of the executor's launcher, or of the virtual machine. */
   readonly pid: number;
-  readonly release: string;
   readonly cpus: readonly number[];
-  /** File systems below the scenario's paths: "ext4" or the magic number in hex. */
-  readonly workFileSystem: string;
-  readonly shmFileSystem: string;
   readonly layout: HostLayout;
   readonly settings: ReadonlyMap<string, string>;
-  /** read_ahead_kb of the disk below the scenario's paths; 128 where it has none. */
-  readonly readAheadKb: number;
-  /** RAM (MemTotal). */
-  readonly memoryBytes: number;
-  /** Numbers of the capabilities that a program's first task has. */
-  readonly capabilities: readonly number[];
   /** A read fault of anonymous memory allocates a page; it never maps the shared zero page. */
   readonly anonReadsAllocate: boolean;
+  /** What cannot be observed there. */
+  readonly unseen: readonly Unseen[];
 }
 
-const FILE_SYSTEMS: Readonly<Record<string, string>> = {
-  ef53: 'ext4',
-  '1021994': 'tmpfs',
-  '58465342': 'xfs',
-  '9123683e': 'btrfs',
-  '794c7630': 'overlayfs',
-};
-
-const OPEN_LIMIT_MS = 20000;
 const CLOSE_LIMIT_MS = 5000;
-const DEFAULT_STEP_LIMIT_MS = 5000;
-const DEFAULT_LOCK_WAIT_MS = 10000;
+export const STEP_LIMIT_MS = 5000;
+/** Emulated, everything takes ten to twenty times as long. */
+export const VM_STEP_LIMIT_MS = 30000;
 /** What a frame may take beyond its steps' limits before the executor counts as stuck. */
 const FRAME_LIMIT_MS = 30000;
+/** An executor that is gone: how long to wait for what it, or its kernel, had to say. */
+const LAST_WORDS_MS = 500;
 
 export class HostKernel {
   readonly #connection: Connection;
@@ -98,28 +77,7 @@ export class HostKernel {
     this.#own = own;
   }
 
-  static async open(options: HostOptions = {}): Promise<HostKernel | { unavailable: string }> {
-    if (platform() !== 'linux' || arch() !== 'x64') {
-      return { unavailable: 'the executor runs on x86-64 Linux only' };
-    }
-    if (process.getuid?.() !== 0) {
-      return {
-        unavailable: 'page frames can be seen by root only (/proc/PID/pagemap, kpageflags)',
-      };
-    }
-    const built = await buildExecutor();
-    if ('unavailable' in built) return built;
-    const chosen = options.cpus ?? [cpus().length - 1];
-    const lock = options.lockPath ?? '/tmp/faultline-host.lock';
-    const wait = options.lockWaitMs ?? DEFAULT_LOCK_WAIT_MS;
-    // Made and removed by the executor, which outlives us when we are killed.
-    const scratch = join(await scratchParent(), `host-${process.pid}-${Date.now()}`);
-    const args = ['serve', lock, String(wait), scratch, ...chosen.map(String)];
-    const connection = new Connection(built.path, args, chosen.length);
-    return await introduce(connection, { ...options, lockWaitMs: wait }, chosen);
-  }
-
-  /** Used by `open` when the executor has said hello. */
+  /** Of a connection whose executors have said hello (open.ts). */
   static make(
     connection: Connection,
     options: HostOptions,
@@ -135,15 +93,17 @@ export class HostKernel {
 
   /** Executes a program; never throws for what the program or the kernel does. */
   async execute(program: Program, options: ExecuteOptions): Promise<HostTranscript> {
-    const stepLimitMs = this.#options.stepLimitMs ?? DEFAULT_STEP_LIMIT_MS;
+    const { where, release } = this.#info;
+    const stepLimitMs =
+      this.#options.stepLimitMs ?? (where === 'vm' ? VM_STEP_LIMIT_MS : STEP_LIMIT_MS);
     const encoded = encodeProgram(program, this.#nextId++, {
       level: options.observe,
       limitMs: stepLimitMs,
       flags: (options.stats ? PROGRAM_STATS : 0) | (options.hold ? PROGRAM_HOLD : 0),
     });
-    const kernel = `host ${this.#info.release}`;
+    const kernel = `${where} ${release}`;
     const context = { kernel, program, encoded, own: this.#own, info: this.#info };
-    if (encoded.report.errors > 0) return assemble(context, undefined, '');
+    if (encoded.report.errors > 0) return assemble(context, undefined, { errors: '', lastLines: [] });
     const hold = options.hold === true;
     const news = encoded.written.some(([path, value]) => this.#held.get(path) !== value);
     // One executor does one program after the other anyway.
@@ -154,8 +114,11 @@ export class HostKernel {
       const job = hold ? this.#connection.jobs[0]! : this.#freeJob();
       if (hold) this.#held = new Map(encoded.written);
       const words = await ask(job, encoded.frame.bytes(), limit);
+      if (words === undefined) await this.#connection.lastWords(LAST_WORDS_MS);
       const decoded = words === undefined ? undefined : decodeFrame(words);
-      return assemble({ ...context, hold }, decoded, this.#connection.errors);
+      const complaints = this.#connection.complaints();
+      const { errors, lastLines } = this.#connection;
+      return assemble({ ...context, hold, complaints }, decoded, { errors, lastLines });
     } finally {
       this.#leave();
     }
@@ -200,112 +163,12 @@ export class HostKernel {
   }
 }
 
-async function scratchParent(): Promise<string> {
-  try {
-    await mkdir(cacheDirectory(), { recursive: true });
-    return cacheDirectory();
-  } catch {
-    return tmpdir();
-  }
-}
-
 /** The setting is an unsigned int. */
 const SLEEP_MAX_MS = 4294967295;
-const READ_AHEAD_KB = 128;
-
-/** The device number is coded as the kernel's new_encode_dev() does. */
-async function readAheadOf(directory: string): Promise<number> {
-  const { dev } = await stat(directory);
-  const device = `${(dev >>> 8) & 0xfff}:${(dev & 0xff) | ((dev >>> 12) & 0xfff00)}`;
-  try {
-    return Number(await readFile(`/sys/class/bdi/${device}/read_ahead_kb`, 'utf8'));
-  } catch {
-    return READ_AHEAD_KB;
-  }
-}
-
-/** The executor's tasks inherit ours. */
-async function capabilities(): Promise<number[]> {
-  const status = await readFile('/proc/self/status', 'utf8');
-  const digits = /^CapEff:\s*([0-9a-f]+)/m.exec(status)?.[1] ?? '';
-  const found: number[] = [];
-  for (let number = 0; number < digits.length * 4; number++) {
-    const digit = Number.parseInt(digits[digits.length - 1 - (number >> 2)]!, 16);
-    if ((digit >> (number & 3)) & 1) found.push(number);
-  }
-  return found;
-}
 
 /** Sends a frame and waits for the answer; undefined when the executor is gone. */
-function ask(job: Job, frame: Uint8Array, limitMs: number): Promise<Uint32Array | undefined> {
+export function ask(job: Job, frame: Uint8Array, limitMs: number): Promise<Uint32Array | undefined> {
   return new Promise((resolve) => job.send(frame, limitMs, resolve));
 }
 
-function nextFrame(job: Job, limitMs: number): Promise<Uint32Array | undefined> {
-  return new Promise((resolve) => job.expect(limitMs, resolve));
-}
-
 const EMPTY: Program = { file: '', dialect: 'scenario', about: '', steps: [], torn: 0 };
-
-/**
- * What is asked first: the result of mmap() is the top of the first hole, and the page that the read
- * maps says whether this kernel has a zero page.
- */
-const PROBE = parseProgram(
-  'p = mmap(NULL, 4K, PROT_READ, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0)\nread p\n',
-  'probe',
-).program;
-const PROBE_READ = 1;
-
-async function introduce(
-  connection: Connection,
-  options: HostOptions,
-  chosen: readonly number[],
-): Promise<HostKernel | { unavailable: string }> {
-  const limit = OPEN_LIMIT_MS + (options.lockWaitMs ?? 0);
-  const fail = async (why: string) => {
-    await connection.close(CLOSE_LIMIT_MS);
-    return { unavailable: connection.errors || why };
-  };
-  const ready = await Promise.all(connection.jobs.map((job) => nextFrame(job, limit)));
-  if (ready.some((words) => words === undefined)) return fail('the executor did not start');
-  const facts = parsePairs(decodeFrame(ready[0]!).ready);
-  const [start, end] = (facts.get('image') ?? '').split(' ');
-  const own = { startVpn: pageOf(start), endVpn: pageOf(end) };
-  const probe = encodeProgram(PROBE, 0, {
-    level: 'full',
-    limitMs: DEFAULT_STEP_LIMIT_MS,
-    flags: PROGRAM_LAYOUT,
-  });
-  const words = await ask(connection.jobs[0]!, probe.frame.bytes(), OPEN_LIMIT_MS);
-  if (words === undefined) return fail('the executor ended');
-  const decoded = decodeFrame(words);
-  const first = decoded.outcomes[0]?.outcome.value;
-  const view = decoded.observations.get(BEFORE_FIRST)?.get(0);
-  const layout = view && first && layoutOf(view, own, word.pageOf(first) + 1);
-  if (!layout) return fail('the executor cannot see its first task');
-  const read = decoded.observations.get(PROBE_READ)?.get(0)?.pages;
-  const page = read === undefined ? -1 : read.vpn.indexOf(layout.mmapTopVpn - 1);
-  const system = (key: string) => {
-    const magic = facts.get(key) ?? '';
-    return FILE_SYSTEMS[magic] ?? `file system 0x${magic}`;
-  };
-  const info: HostInfo = {
-    pid: connection.pid,
-    release: release(),
-    cpus: chosen,
-    workFileSystem: system('work'),
-    shmFileSystem: system('shm'),
-    layout,
-    settings: parsePairs(decoded.settingsBefore),
-    readAheadKb: await readAheadOf(await scratchParent()),
-    memoryBytes: totalmem(),
-    capabilities: await capabilities(),
-    anonReadsAllocate: page >= 0 && (read!.bits[page]! & PAGE_ZERO) === 0,
-  };
-  return HostKernel.make(connection, options, info, own);
-}
-
-function pageOf(hex: string | undefined): number {
-  return Number.parseInt((hex ?? '0').slice(0, -3), 16);
-}

@@ -23,6 +23,7 @@ export const HOST_CODES = {
   HOST015: 'the executor ended',
   HOST016: 'a call that stands for another one on the host',
   HOST017: "a step that aims at the executor's own memory",
+  HOST018: 'the kernel printed a complaint about itself',
 } as const;
 
 export type HostCode = keyof typeof HOST_CODES;
@@ -50,10 +51,17 @@ export class HostReport {
     this.file = file;
   }
 
-  add(severity: Severity, code: HostCode, at: Place | undefined, message: string): void {
+  add(
+    severity: Severity,
+    code: HostCode,
+    at: Place | undefined,
+    message: string,
+    context: readonly string[] = [],
+  ): void {
     if (severity === 'error') this.errors++;
     const { line, column } = at ?? { line: 0, column: 0 };
-    this.found.push({ severity, code, file: this.file, line, column, message });
+    const found = { severity, code, file: this.file, line, column, message };
+    this.found.push(context.length === 0 ? found : { ...found, context });
   }
 
   addNote(number: number, at: Place | undefined, message: string): void {

@@ -3,7 +3,12 @@ import type { Diagnostic } from '../base/index.ts';
 import { type Answer, type ExpectResult, judge, type Seen } from '../scenario/expectations.ts';
 import type { Program } from '../scenario/index.ts';
 import { parsePairs } from '../scenario/proc_text.ts';
-import type { StepOutcome, TaskObservation, Transcript } from '../scenario/transcript.ts';
+import type {
+  StepOutcome,
+  TaskObservation,
+  Transcript,
+  Unseen,
+} from '../scenario/transcript.ts';
 import type { Decoded, TaskView } from './decode.ts';
 import type { Encoded } from './encode.ts';
 import type { HostInfo } from './host_kernel.ts';
@@ -15,6 +20,8 @@ export interface HostTranscript extends Transcript {
   readonly memoryBytes: number;
   readonly capabilities: readonly number[];
   readonly anonReadsAllocate: boolean;
+  readonly lowestHint: number | undefined;
+  readonly unseen: readonly Unseen[];
   /** Settings of the machine, path to value, before the program and after it. */
   readonly settingsBefore: ReadonlyMap<string, string>;
   readonly settingsAfter: ReadonlyMap<string, string>;
@@ -36,6 +43,14 @@ export interface Context {
   readonly info: HostInfo;
   /** The program's settings stay, so they differ after it. */
   readonly hold?: boolean;
+  /** What the kernel printed meanwhile that sounds like a defect of its own. */
+  readonly complaints?: readonly string[];
+}
+
+/** What is known when the executor has ended. */
+export interface LastWords {
+  readonly errors: string;
+  readonly lastLines: readonly string[];
 }
 
 const NOT_EXECUTED: StepOutcome = { minflt: 0, majflt: 0 };
@@ -44,12 +59,13 @@ const NOT_EXECUTED: StepOutcome = { minflt: 0, majflt: 0 };
 export function assemble(
   context: Context,
   decoded: Decoded | undefined,
-  errors: string,
+  { errors, lastLines }: LastWords,
 ): HostTranscript {
   const { program, encoded, kernel, info } = context;
   const { report } = encoded;
   if (decoded === undefined && report.errors === 0) {
-    report.add('error', 'HOST015', undefined, `the executor ended${errors ? `: ${errors}` : ''}`);
+    const why = errors ? `: ${errors}` : '';
+    report.add('error', 'HOST015', undefined, `the executor ended${why}`, lastLines);
   }
   const outcomes: StepOutcome[] = [];
   const observations: (readonly TaskObservation[] | undefined)[] = [];
@@ -95,6 +111,9 @@ export function assemble(
     const step = encoded.wire[note.step]?.step;
     report.addNote(note.code, step === undefined ? undefined : program.steps[step]?.at, note.text);
   }
+  for (const text of context.complaints ?? []) {
+    report.add('warning', 'HOST018', undefined, `the kernel says: ${text}`);
+  }
   const settingsBefore = parsePairs(decoded?.settingsBefore ?? '');
   const settingsAfter = parsePairs(decoded?.settingsAfter ?? '');
   for (const [path, value] of context.hold ? [] : settingsBefore) {
@@ -119,6 +138,8 @@ export function assemble(
     memoryBytes: info.memoryBytes,
     capabilities: info.capabilities,
     anonReadsAllocate: info.anonReadsAllocate,
+    lowestHint: info.lowestHint,
+    unseen: info.unseen,
     settingsBefore,
     settingsAfter,
     notes: report.found,

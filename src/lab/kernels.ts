@@ -74,3 +74,7 @@ export function kernelList(): readonly KernelEntry[] {
     differs: base === undefined ? [] : differences(release, base),
   }));
 }
+
+export function kernelNamed(name: string): Release | undefined {
+  return findKernel(name);
+}

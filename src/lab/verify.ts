@@ -2,10 +2,11 @@
  * Model against another kernel's transcript, step by step: the first observable that differs. What
  * is not compared stands in MASKED (verify_compare.ts), with its reason; nothing else is left out.
  */
+import { EACCES, ENOENT, ENOSYS, EPERM, EROFS } from '../base/index.ts';
 import type { Machine, Release } from '../mm/mm_types.ts';
 import type { Program, Step } from '../scenario/index.ts';
 import { parseMaps } from '../scenario/proc_text.ts';
-import type { TaskObservation, Transcript } from '../scenario/transcript.ts';
+import type { StepOutcome, TaskObservation, Transcript, Unseen } from '../scenario/transcript.ts';
 import { observeAll } from './expect.ts';
 import type { ProgramLayout } from './layout.ts';
 import { ModelKernel } from './model_kernel.ts';
@@ -20,6 +21,8 @@ export interface VerifyResult {
   readonly compared: number;
   /** The rule that the program reached and the model does not have: nothing after it is compared. */
   readonly unmodelled?: string;
+  /** What the program needs and the other kernel does not have or allow; nothing after it either. */
+  readonly cannot?: string;
   readonly stepsCompared: number;
   /** To be handed to the next verification, which takes over its memory. */
   readonly machine: Machine;
@@ -31,6 +34,12 @@ export interface OtherTranscript extends Transcript {
   readonly capabilities?: readonly number[];
   /** read_ahead_kb of the disk that the program's files lie on. */
   readonly readAheadKb?: number;
+  /** Lowest address that its mmap() gives to a hint. */
+  readonly lowestHint?: number | undefined;
+  /** Settings of its machine before the program, by path. */
+  readonly settingsBefore?: ReadonlyMap<string, string>;
+  /** What could not be seen there. */
+  readonly unseen?: readonly Unseen[];
   /** Its reads of anonymous memory allocate (Settings.anonReadsAllocate). */
   readonly anonReadsAllocate?: boolean;
 }
@@ -95,14 +104,20 @@ class Verification {
     if (other.readAheadKb !== undefined) {
       this.#kernel.m.settings.readAheadPages = other.readAheadKb / 4;
     }
-    this.#kernel.m.settings.anonReadsAllocate = other.anonReadsAllocate === true ? 1 : 0;
+    const { settings } = this.#kernel.m;
+    if (other.lowestHint !== undefined) settings.lsmMmapMinAddr = other.lowestHint;
+    const minAddr = other.settingsBefore?.get('/proc/sys/vm/mmap_min_addr');
+    if (minAddr !== undefined) settings.mmapMinAddr = Number(minAddr);
+    settings.anonReadsAllocate = other.anonReadsAllocate === true ? 1 : 0;
   }
 
   run(steps: readonly Step[]): VerifyResult {
     for (const [i, step] of steps.entries()) {
-      const c = new Comparison(step, i);
+      const c = new Comparison(step, i, this.#other.unseen ?? []);
       const unmodelled = this.#step(c, step, i);
       if (unmodelled !== undefined) return this.#result(i, { unmodelled });
+      const cannot = c.found && missing(step, this.#other.outcomes[i]);
+      if (cannot !== undefined) return this.#result(i, { cannot });
       if (c.found === undefined) this.#observations(c, i);
       this.#compared += c.compared;
       if (c.found !== undefined) return this.#result(i, { divergence: c.found });
@@ -112,7 +127,7 @@ class Verification {
 
   #result(
     stepsCompared: number,
-    more: { readonly unmodelled?: string; readonly divergence?: Divergence },
+    more: Pick<VerifyResult, 'unmodelled' | 'cannot' | 'divergence'>,
   ): VerifyResult {
     return { compared: this.#compared, stepsCompared, machine: this.#kernel.m, ...more };
   }
@@ -139,6 +154,20 @@ class Verification {
       if (c.found !== undefined) return;
     }
   }
+}
+
+/** What the other kernel lacks, when that is why a step's result differs. */
+function missing(step: Step, seen: StepOutcome | undefined): string | undefined {
+  const { op } = step;
+  const errno = seen?.errno;
+  if (errno === undefined) return undefined;
+  if (op.kind === 'call' && errno === ENOSYS) return `the kernel has no ${op.name}()`;
+  if (op.kind !== 'echo') return undefined;
+  if (errno === ENOENT) return `there is no ${op.path}`;
+  if (errno === EPERM || errno === EACCES || errno === EROFS) {
+    return `${op.path} may not be written`;
+  }
+  return undefined;
 }
 
 function firstTaskOf(kernel: ModelKernel): string {

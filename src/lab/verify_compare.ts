@@ -7,6 +7,7 @@ import {
   type PagesObservation,
   type StepOutcome,
   type TaskObservation,
+  type Unseen,
   type VmaObservation,
 } from '../scenario/transcript.ts';
 import type { ModelOutcome } from './model_kernel.ts';
@@ -52,10 +53,15 @@ export class Comparison {
   found: Divergence | undefined;
   readonly #step: Step;
   readonly #index: number;
+  /** PAGE_* bits that are compared. */
+  readonly pageBits: number;
+  readonly isRssSeen: boolean;
 
-  constructor(step: Step, index: number) {
+  constructor(step: Step, index: number, unseen: readonly Unseen[]) {
     this.#step = step;
     this.#index = index;
+    this.pageBits = ~unseen.reduce((bits, one) => bits | (one.pageBits ?? 0), MASKED_BITS);
+    this.isRssSeen = !unseen.some((one) => one.rss === true);
   }
 
   /** True when both are equal; else the divergence is kept if it is the first. */
@@ -154,8 +160,8 @@ function comparePages(c: Comparison, task: string, m: PagesObservation, k: Pages
       c.same(task, vpn, 'page mapped', mine === vpn, other === vpn);
       return;
     }
-    const mineBits = m.bits[i]! & ~MASKED_BITS;
-    const otherBits = k.bits[i]! & ~MASKED_BITS;
+    const mineBits = m.bits[i]! & c.pageBits;
+    const otherBits = k.bits[i]! & c.pageBits;
     if (mineBits !== otherBits) {
       c.differs(task, mine, 'page bits', bitNames(mineBits), bitNames(otherBits));
       return;
@@ -207,7 +213,7 @@ export function compareTask(
   m.vmas.forEach((vma, i) => {
     compareSmaps(c, m.task, vma, k.vmas[i]!);
   });
-  for (const kind of ['anon', 'file', 'shmem', 'swap'] as const) {
+  for (const kind of c.isRssSeen ? (['anon', 'file', 'shmem', 'swap'] as const) : []) {
     c.same(m.task, -1, `Rss ${kind} kB`, m.rss[kind], k.rss[kind]);
   }
   c.same(m.task, -1, 'VmPTE kB', m.vmPte, k.vmPte);

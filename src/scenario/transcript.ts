@@ -122,3 +122,13 @@ export interface Transcript {
   /** One entry a step where observations were asked for; tasks in order of creation. */
   readonly observations: readonly (readonly TaskObservation[] | undefined)[];
 }
+
+/** What an executor cannot see, or not exactly, on the kernel that it runs on: not compared there. */
+export interface Unseen {
+  readonly what: string;
+  readonly why: string;
+  /** PAGE_* bits that mean nothing. */
+  readonly pageBits?: number;
+  /** Resident memory by kind, as status gives it. */
+  readonly rss?: boolean;
+}

@@ -4,9 +4,10 @@ import { afterAll, describe } from 'vitest';
 import { errnoName, formatDiagnostic, type U64, word } from '../../src/base/index.ts';
 import {
   type ExecuteOptions,
-  HostKernel,
+  type HostKernel,
   type HostOptions,
   type HostTranscript,
+  openHostKernel,
 } from '../../src/host/index.ts';
 import { parseProgram } from '../../src/scenario/index.ts';
 
@@ -20,7 +21,7 @@ export async function openHost(
   if (!release().startsWith(VALIDATED)) {
     return { unavailable: `expected answers are those of ${VALIDATED}x, this is ${release()}` };
   }
-  return await HostKernel.open({ lockWaitMs: LOCK_WAIT_MS, ...options });
+  return await openHostKernel({ lockWaitMs: LOCK_WAIT_MS, ...options });
 }
 
 /** A suite that asks the kernel; skipped, with the reason in its name, where it cannot be asked. */

@@ -40,6 +40,7 @@ enum {
   REC_NOTE,      /* index, code, errno, text */
   REC_END,       /* steps that were executed */
   REC_READY,     /* text: facts about this inspector */
+  REC_CONFIG,    /* bytes of /proc/config.gz */
 };
 
 /* No flag: the step has no result, because its task has ended by it. */
@@ -119,9 +120,11 @@ void settle_lists(void); /* after each step, looked at or not */
 void observe(u32 step, int level);
 void occupy_khugepaged(void); /* before each program */
 void observe_start(void);
+int has_pagemap_scan(void);
 void forget_observation(int task);
 
 /* ---- settings.c: files below /sys and /proc, and their guard */
+int open_file(const char *path, int flags);
 void settings_start(int guard_fd); /* before enter_room */
 void watch_settings(void);         /* after it */
 int write_setting(u32 step, const char *path, const u8 *value, u32 size);
@@ -140,6 +143,15 @@ void remove_room(const char *path); /* from outside, when everyone has left */
 
 /* ---- program.c */
 void run_program(struct reader *r);
+
+/* ---- facts.c */
+void say_ready(void);
+
+/* ---- main.c, init.c */
+int serve(int argc, char **argv);
+int run_as_init(int jobs);
+/* What a virtual machine sends first through the port that it has chosen; frames follow. */
+#define VM_HELLO "faultline executor\n"
 
 /* ---- guard.c: the process that puts settings back whatever happens */
 int start_guard(const char *lock_path, int wait_ms, int *pid); /* the pipe to tell it what was changed */

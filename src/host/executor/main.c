@@ -2,6 +2,8 @@
  * faultline-executor: one launcher, one guard of the settings, one inspector a CPU.
  *
  *   executor serve LOCK WAIT_MS SCRATCH CPU...
+ *   executor keep COMMAND...
+ *   /init vm JOBS                               as the first process of a virtual machine
  *
  * Inspector i reads programs from descriptor 3 + 2i and answers to 4 + 2i; CPU -1 is not pinned.
  *
@@ -16,10 +18,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -29,20 +29,6 @@ static void pin(int cpu) {
   CPU_ZERO(&set);
   CPU_SET((size_t)cpu, &set);
   if (sched_setaffinity(0, sizeof set, &set)) fprintf(stderr, "faultline-executor: not pinned to CPU %d: %s\n", cpu, strerror(errno));
-}
-
-static void say_ready(void) {
-  char text[512];
-  struct statfs work, shm;
-  if (statfs("/work", &work)) memset(&work, 0, sizeof work);
-  if (statfs("/dev/shm", &shm)) memset(&shm, 0, sizeof shm);
-  int size = snprintf(text, sizeof text, "pid %d\nwork %lx\nshm %lx\nimage %lx %lx\n", getpid(),
-                      (u64)work.f_type, (u64)shm.f_type, IMAGE_START, IMAGE_END);
-  record_begin(REC_READY);
-  put((u32)size);
-  put_bytes(text, (u64)size);
-  record_end();
-  send_frame();
 }
 
 static void inspect(int guard, const char *scratch, int job, int cpu) {
@@ -83,7 +69,9 @@ static int start_inspector(int guard, const char *scratch, int job, int cpu) {
   if (dup2(3 + 2 * job, 0) < 0 || dup2(4 + 2 * job, 1) < 0) die("descriptors of job %d are missing", job);
   for (int fd = 3; fd < 64; fd++)
     if (fd != guard) close(fd);
-  if (unshare(CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWIPC)) die("namespaces: %s", strerror(errno));
+  if (unshare(CLONE_NEWPID | CLONE_NEWNS)) die("namespaces: %s (CONFIG_NAMESPACES, CONFIG_PID_NS)", strerror(errno));
+  /* A kernel without SysV IPC has no namespaces of it either. */
+  if (unshare(CLONE_NEWIPC) && errno != EINVAL) die("IPC namespace: %s", strerror(errno));
   int child = fork();
   if (child < 0) die("fork: %s", strerror(errno));
   if (child == 0) inspect(guard, scratch, job, cpu);
@@ -95,7 +83,17 @@ static int start_inspector(int guard, const char *scratch, int job, int cpu) {
   _exit(WIFEXITED(status) ? WEXITSTATUS(status) : 1);
 }
 
-int main(int argc, char **argv) {
+/* Ends with the process that started it, whatever ends that one: `keep COMMAND...`. */
+static int keep(char **command) {
+  int parent = getppid();
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (getppid() != parent) return 1;
+  execvp(command[0], command);
+  fprintf(stderr, "faultline-executor: %s: %s\n", command[0], strerror(errno));
+  return 127;
+}
+
+int serve(int argc, char **argv) {
   if (argc < 6 || strcmp(argv[1], "serve")) {
     fprintf(stderr, "usage: executor serve LOCK WAIT_MS SCRATCH CPU...\n");
     return 2;
@@ -103,7 +101,7 @@ int main(int argc, char **argv) {
   const char *scratch = argv[4];
   int jobs = argc - 5;
   umask(0);
-    signal(SIGINT, SIG_IGN);
+  signal(SIGINT, SIG_IGN);
   int guard_pid;
   int guard = start_guard(argv[2], atoi(argv[3]), &guard_pid);
   if (mkdir(scratch, 0755) && errno != EEXIST) die("%s: %s", scratch, strerror(errno));
@@ -129,4 +127,11 @@ int main(int argc, char **argv) {
   /* The guard sees the last of us gone and puts the settings back. */
   while (waitpid(guard_pid, NULL, 0) < 0 && errno == EINTR) continue;
   return worst;
+}
+
+int main(int argc, char **argv) {
+  /* A kernel puts what it does not know of its command line before our arguments. */
+  if (getpid() == 1 && argc > 2 && !strcmp(argv[argc - 2], "vm")) return run_as_init(atoi(argv[argc - 1]));
+  if (argc > 2 && !strcmp(argv[1], "keep")) return keep(argv + 2);
+  return serve(argc, argv);
 }

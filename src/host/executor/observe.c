@@ -63,12 +63,23 @@ struct pm_scan_arg {
 enum { SCAN_PRESENT = 1 << 3, SCAN_SWAPPED = 1 << 4, SCAN_HUGE = 1 << 6 };
 
 static int kpageflags = -1, kpagecount = -1;
-static int has_scan = 1;
+static int has_scan;
 
 void observe_start(void) {
   kpageflags = open("/proc/kpageflags", O_RDONLY | O_CLOEXEC);
   kpagecount = open("/proc/kpagecount", O_RDONLY | O_CLOEXEC);
-  if (kpageflags < 0 || kpagecount < 0) die("/proc/kpageflags, /proc/kpagecount: %s", strerror(errno));
+  if (kpageflags < 0 || kpagecount < 0)
+    die("/proc/kpageflags, /proc/kpagecount: %s (CONFIG_PROC_PAGE_MONITOR)", strerror(errno));
+}
+
+int has_pagemap_scan(void) {
+  struct page_region region;
+  struct pm_scan_arg arg = {.size = sizeof arg, .start = PAGE, .end = 2 * PAGE, .vec = (u64)&region,
+                            .vec_len = 1, .anyof = SCAN_PRESENT, .returned = SCAN_HUGE};
+  int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+  has_scan = fd >= 0 && ioctl(fd, PAGEMAP_SCAN, &arg) >= 0;
+  if (fd >= 0) close(fd);
+  return has_scan;
 }
 
 /* ---- columns of the pages of one task, in the order of the record ------------------------ */
@@ -183,8 +194,9 @@ static void put_page(u64 vpn, u64 entry, int huge, u64 flag, u64 count) {
 /* Reads flags and counts of neighbouring frames together: one call for a group that lies close. */
 static void put_chunk(u64 vpn, u32 n, int huge) {
   for (u32 i = 0; i < n;) {
-    if (entries[i] == 0 || !BIT(entries[i], 63)) {
-      if (entries[i]) put_page(vpn + i, entries[i], huge, 0, 0);
+    if (!BIT(entries[i], 63)) {
+      /* Where soft-dirty is tracked, holes have that bit and no other. */
+      if (BIT(entries[i], 62)) put_page(vpn + i, entries[i], huge, 0, 0);
       i++;
       continue;
     }

@@ -18,7 +18,7 @@
 
 static struct {
   char path[128];
-  int fd;
+  int fd; /* -1: opened for each look, because it cannot be read at a place (debugfs) */
 } watched[WATCHED_MAX];
 static u32 watched_count;
 static int guard = -1;
@@ -28,7 +28,7 @@ static int sys_directory = -1;
  * We live in the room, whose /proc is that of our namespaces; it has no /sys, so that no program
  * can write to it past the guard. Ours was opened before we moved in.
  */
-static int open_file(const char *path, int flags) {
+int open_file(const char *path, int flags) {
   char work[1100];
   if (!strncmp(path, "/sys/", 5)) return openat(sys_directory, path + 5, flags | O_CLOEXEC);
   if (path[0] == '/') return open(path, flags | O_CLOEXEC);
@@ -41,6 +41,11 @@ static void watch(const char *path) {
   int fd = open_file(path, O_RDONLY);
   if (fd < 0) return;
   snprintf(watched[watched_count].path, sizeof watched[0].path, "%s", path);
+  char byte;
+  if (pread(fd, &byte, 1, 0) < 0) {
+    close(fd);
+    fd = -1;
+  }
   watched[watched_count++].fd = fd;
 }
 
@@ -90,13 +95,20 @@ static u64 chosen(char *value, ssize_t n) {
   return strlen(value);
 }
 
+static void read_chosen(const char *path, char *value, size_t room) {
+  int fd = open_file(path, O_RDONLY);
+  ssize_t n = fd < 0 ? 0 : read(fd, value, room - 1);
+  if (fd >= 0) close(fd);
+  chosen(value, n);
+}
+
 void report_settings(int after) {
   static char text[WATCHED_MAX * 256];
   u64 size = 0;
   for (u32 i = 0; i < watched_count; i++) {
     char value[256];
-    ssize_t n = pread(watched[i].fd, value, sizeof value - 1, 0);
-    chosen(value, n);
+    if (watched[i].fd < 0) read_chosen(watched[i].path, value, sizeof value);
+    else chosen(value, pread(watched[i].fd, value, sizeof value - 1, 0));
     size += (u64)snprintf(text + size, sizeof text - size, "%s %.120s\n", watched[i].path, value);
     if (size > sizeof text - 256) break;
   }
@@ -115,13 +127,6 @@ static int is_writable_setting(const char *path) {
   for (u32 i = 0; i < sizeof trees / sizeof *trees; i++)
     if (!strncmp(path, trees[i], strlen(trees[i]))) return 1;
   return 0;
-}
-
-static void read_chosen(const char *path, char *value, size_t room) {
-  int fd = open_file(path, O_RDONLY);
-  ssize_t n = fd < 0 ? 0 : read(fd, value, room - 1);
-  if (fd >= 0) close(fd);
-  chosen(value, n);
 }
 
 /* Some setting lets khugepaged run (hugepage_pmd_enabled, 6.18). */
