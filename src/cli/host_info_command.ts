@@ -56,7 +56,15 @@ function configLines(info: HostInfo, width: number): Line[] {
   const words = Object.entries(config).map(([name, value]) =>
     value === 'y' ? name : `${name}=${value}`,
   );
-  return [line('configuration'), ...flow(words.map((text) => line(text)), '  ', ' ', width)];
+  return [
+    line('configuration'),
+    ...flow(
+      words.map((text) => line(text)),
+      '  ',
+      ' ',
+      width,
+    ),
+  ];
 }
 
 export async function hostInfoCommand(options: HostInfoCommandOptions): Promise<number> {

@@ -2,7 +2,7 @@
 import { cpus } from 'node:os';
 import type { Diagnostic } from '../base/index.ts';
 import { HostKernel, type HostOptions, openHostKernel, type Unavailable } from '../host/index.ts';
-import { kernelNamed, type HostRelease, hostRelease } from '../lab/index.ts';
+import { type HostRelease, hostRelease, kernelNamed } from '../lab/index.ts';
 import { EXIT_DISAGREES, EXIT_INPUT } from './exit.ts';
 import type { Place } from './place.ts';
 

@@ -110,9 +110,7 @@ export class Connection {
 
   constructor(transport: Transport) {
     this.#transport = transport;
-    this.jobs = transport.channels.map(
-      ({ to, from }) => new Job(to, from, () => transport.kill()),
-    );
+    this.jobs = transport.channels.map(({ to, from }) => new Job(to, from, () => transport.kill()));
     void transport.exited.then(() => {
       for (const job of this.jobs) job.abandon();
     });

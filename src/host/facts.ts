@@ -1,8 +1,8 @@
 /** What a machine is, as its executor told when it started (executor/facts.c). */
 import { gunzipSync } from 'node:zlib';
+import { parsePairs } from '../scenario/proc_text.ts';
 import type { Unseen } from '../scenario/transcript.ts';
 import { PAGE_HUGE } from '../scenario/transcript.ts';
-import { parsePairs } from '../scenario/proc_text.ts';
 
 export interface Facts {
   readonly release: string;

@@ -103,7 +103,8 @@ export class HostKernel {
     });
     const kernel = `${where} ${release}`;
     const context = { kernel, program, encoded, own: this.#own, info: this.#info };
-    if (encoded.report.errors > 0) return assemble(context, undefined, { errors: '', lastLines: [] });
+    if (encoded.report.errors > 0)
+      return assemble(context, undefined, { errors: '', lastLines: [] });
     const hold = options.hold === true;
     const news = encoded.written.some(([path, value]) => this.#held.get(path) !== value);
     // One executor does one program after the other anyway.
@@ -167,7 +168,11 @@ export class HostKernel {
 const SLEEP_MAX_MS = 4294967295;
 
 /** Sends a frame and waits for the answer; undefined when the executor is gone. */
-export function ask(job: Job, frame: Uint8Array, limitMs: number): Promise<Uint32Array | undefined> {
+export function ask(
+  job: Job,
+  frame: Uint8Array,
+  limitMs: number,
+): Promise<Uint32Array | undefined> {
   return new Promise((resolve) => job.send(frame, limitMs, resolve));
 }
 

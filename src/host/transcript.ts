@@ -3,12 +3,7 @@ import type { Diagnostic } from '../base/index.ts';
 import { type Answer, type ExpectResult, judge, type Seen } from '../scenario/expectations.ts';
 import type { Program } from '../scenario/index.ts';
 import { parsePairs } from '../scenario/proc_text.ts';
-import type {
-  StepOutcome,
-  TaskObservation,
-  Transcript,
-  Unseen,
-} from '../scenario/transcript.ts';
+import type { StepOutcome, TaskObservation, Transcript, Unseen } from '../scenario/transcript.ts';
 import type { Decoded, TaskView } from './decode.ts';
 import type { Encoded } from './encode.ts';
 import type { HostInfo } from './host_kernel.ts';

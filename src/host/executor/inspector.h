@@ -127,6 +127,7 @@ void forget_observation(int task);
 int open_file(const char *path, int flags);
 void settings_start(int guard_fd); /* before enter_room */
 void watch_settings(void);         /* after it */
+void settle_khugepaged(void);
 int write_setting(u32 step, const char *path, const u8 *value, u32 size);
 int cat_file(u32 step, const char *path);
 void report_settings(int after);

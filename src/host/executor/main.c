@@ -41,6 +41,7 @@ static void inspect(int guard, const char *scratch, int job, int cpu) {
   settings_start(guard);
   enter_room(root);
   watch_settings();
+  settle_khugepaged();
   observe_start();
   start_zygote();
   say_ready();

@@ -423,7 +423,11 @@ void occupy_khugepaged(void) {
   if (!room) room = mmap(NULL, 4UL << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (room == MAP_FAILED) return;
   madvise(room, 4UL << 20, MADV_NOHUGEPAGE);
+  /* Only memory that was written to can be collapsed (thp_vma_allowable_orders, 6.18). */
+  room[0] = 1;
   madvise(room, 4UL << 20, MADV_HUGEPAGE);
+  /* We stay in its list, and it finds nothing to do. */
+  madvise(room, 4UL << 20, MADV_NOHUGEPAGE);
 }
 
 void observe(u32 step, int level) {

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #define THP "/sys/kernel/mm/transparent_hugepage"
+#define KHUGEPAGED_SCANS THP "/khugepaged/full_scans"
 #define WATCHED_MAX 96
 
 static struct {
@@ -145,25 +146,43 @@ static int has_khugepaged(void) {
 
 /*
  * A setting that starts khugepaged has it look at all memory at once: the program waits until it has
- * been through, and its own memory is not there yet.
+ * been through, and its own memory is not there yet. It is the nicest of all tasks, so that on a
+ * machine with one CPU it comes only while everyone waits.
  */
 static void await_khugepaged(const char *before) {
   char now[32];
-  for (int tries = 0; tries < 100; tries++) {
+  for (int tries = 0; tries < 1000; tries++) {
     struct timespec pause = {0, 300000};
     nanosleep(&pause, NULL);
-    read_chosen(THP "/khugepaged/full_scans", now, sizeof now);
+    read_chosen(KHUGEPAGED_SCANS, now, sizeof now);
     if (strcmp(now, before)) return;
   }
 }
 
+/* The first process in its list wakes it: that is us, and it has been through when programs come. */
+void settle_khugepaged(void) {
+  char scans[32];
+  read_chosen(KHUGEPAGED_SCANS, scans, sizeof scans);
+  occupy_khugepaged();
+  if (scans[0] && has_khugepaged()) await_khugepaged(scans);
+}
+
 static int write_file(const char *path, const void *value, u32 size);
+
+/* Each write to this one wakes khugepaged at once, so it is written once and put back at the end. */
+#define KHUGEPAGED_SLEEP THP "/khugepaged/scan_sleep_millisecs"
 
 static int write_watched(const char *path, const void *value, u32 size) {
   char scans[32];
+  if (!strcmp(path, KHUGEPAGED_SLEEP)) {
+    read_chosen(KHUGEPAGED_SCANS, scans, sizeof scans);
+    int failed = write_file(path, value, size);
+    if (!failed && has_khugepaged()) await_khugepaged(scans);
+    return failed;
+  }
   int concerns = !strncmp(path, THP, sizeof THP - 1) && strstr(path, "enabled");
   int before = concerns ? has_khugepaged() : 1;
-  if (!before) read_chosen(THP "/khugepaged/full_scans", scans, sizeof scans);
+  if (!before) read_chosen(KHUGEPAGED_SCANS, scans, sizeof scans);
   int error = write_file(path, value, size);
   if (!before && has_khugepaged()) {
     occupy_khugepaged();
@@ -224,9 +243,6 @@ static void undo_down_to(int count) {
 void undo_settings(void) { undo_down_to(held_count); }
 
 void hold_settings(void) { held_count = undo_count; }
-
-/* Each write to this one wakes khugepaged at once, so it is written once and put back at the end. */
-#define KHUGEPAGED_SLEEP THP "/khugepaged/scan_sleep_millisecs"
 
 /* What was held before is put back, for the program that holds next. */
 void release_settings(void) {
