@@ -4,6 +4,7 @@ import type { Command } from 'commander';
 import { parseCount, parseKernel, parseMinutes } from './arguments.ts';
 import { fuzzCommand } from './fuzz_command.ts';
 import { hostInfoCommand } from './host_info_command.ts';
+import { inspectCommand, parseCont, parsePid } from './inspect_command.ts';
 import { HOST, parseRealPlace } from './place.ts';
 import { verifyCommand } from './verify_command.ts';
 
@@ -45,6 +46,17 @@ Examples:
 
 const ON_TEXT = "the kernel that is asked: host (this machine's), vm:IMAGE";
 const KERNEL_TEXT = "modelled kernel to compare with (default: by the kernel's release)";
+const INSPECT_HELP = `
+Reads /proc only: no process is stopped, nothing is written. Needs root for the frames.
+
+Examples:
+  faultline inspect $(pidof postgres)
+  faultline inspect 1234 --all
+  faultline inspect 1234 --cont 16K --json | jq .processes[0].total
+
+Exit code: 0 fine, 2 a process is not there, or cannot be looked at.
+`;
+
 const COUNT_MAX = 2 ** 31 - 1;
 const JOBS_MAX = 14;
 
@@ -82,6 +94,16 @@ export function addHostCommands(
     .addHelpText('after', FUZZ_HELP)
     .action(async (options) => done(await fuzzCommand(options)));
   common(fuzz, true);
+
+  const inspect = program
+    .command('inspect')
+    .summary('look at the folios of a live process')
+    .description('For each mapping of a live process: folios by size, alignment, PMD and contpte.')
+    .argument('<pid...>', 'process numbers', parsePid)
+    .option('--cont <size>', 'blocks that a contiguous bit would join', parseCont, 16)
+    .addHelpText('after', INSPECT_HELP)
+    .action(async (pids, options) => done(await inspectCommand(pids, options)));
+  common(inspect, true);
 
   const info = program
     .command('host-info')

@@ -6,7 +6,17 @@ export { BLOCK_PROGRAMS, blockSettings, isFull, programText } from './fuzz_plan.
 export { divergenceKind, shrinkLines } from './fuzz_shrink.ts';
 export { type HostRelease, hostRelease } from './host_release.ts';
 export { type AnsweredTranscript, hostReport } from './host_report.ts';
-export { type KernelEntry, kernelList, kernelNamed } from './kernels.ts';
+export {
+  type FolioSums,
+  type InspectReport,
+  inspectReport,
+  type MappingReport,
+} from './inspect.ts';
+export {
+  type KernelEntry,
+  kernelList,
+  kernelNamed,
+} from './kernels.ts';
 export {
   decodeProgramRecord,
   encodeProgramRecord,
