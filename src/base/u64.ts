@@ -24,7 +24,8 @@ export function fromNumber(x: number): U64 {
 
 /** The address of byte `offset` (0..4095, or any exact integer) of page `vpn`. */
 export function fromPage(vpn: number, offset = 0): U64 {
-  return add(u64(Math.floor(vpn / TWO20), (vpn % TWO20) * 4096), fromNumber(offset));
+  const first = u64(Math.floor(vpn / TWO20), vpn << 12);
+  return offset === 0 ? first : add(first, fromNumber(offset));
 }
 
 /** Page number of an address: exact, below 2^52. */

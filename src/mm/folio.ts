@@ -31,8 +31,6 @@ import {
   NR_MLOCK,
 } from './vmstat.ts';
 
-const TWO32 = 4294967296;
-
 /**
  * Head of the folio that a frame belongs to. Pages of a folio below PMD order carry the order, so
  * that masking suffices; those of a PMD-order folio are blank and ask the head of their 2 MiB.
@@ -60,7 +58,7 @@ export function isLarge(m: Machine, head: Pfn): boolean {
 /** Page offset of the folio's first page in its file, or in its anonymous mapping. */
 export function folioIndex(m: Machine, head: Pfn): number {
   const hi = (m.page.flags[head]! & INDEX_HI_MASK) >>> INDEX_HI_SHIFT;
-  return hi * TWO32 + (m.page.index[head]! >>> 0);
+  return hi * 2 ** 32 + (m.page.index[head]! >>> 0);
 }
 
 /**
@@ -76,7 +74,7 @@ export function setFolioIndex(m: Machine, head: Pfn, index: number): void {
 
 /** Bits 32-35 of a page offset, where the flags of a head page keep them. */
 export function indexHighBits(index: number): number {
-  return ((index / TWO32) & 15) << INDEX_HI_SHIFT;
+  return ((index / 2 ** 32) & 15) << INDEX_HI_SHIFT;
 }
 
 export function folioRefcount(m: Machine, head: Pfn): number {

@@ -7,7 +7,7 @@ import { anonVmaPrepare } from './anon_vma.ts';
 import { ZAP_EVEN_COWS, zapPageRange } from './memory_zap.ts';
 import type { Machine } from './mm_types.ts';
 import { isHugePmd, pmdSlot, pteSlot, pteSlotAlloc } from './pgalloc.ts';
-import { isGuardMarker, MARKER_GUARD, makeMarker } from './pgtable.ts';
+import { isGuardMarker, MARKER_GUARD, makeMarker, pmdAddrEnd } from './pgtable.ts';
 import { VM_HUGETLB, VM_LOCKED, VM_MAYBE_GUARD, VM_MAYWRITE, VM_SPECIAL } from './vm_flags.ts';
 import { vmaIsAnonymous } from './vma.ts';
 
@@ -60,7 +60,7 @@ export function madviseGuardRemove(m: Machine, v: VmaRow, start: Vpn, end: Vpn):
   for (let at = start; at < end; ) {
     const slot = pteSlot(m, mm, at);
     if (slot === 0) {
-      at = at - (at % 512) + 512;
+      at = pmdAddrEnd(at, end);
       continue;
     }
     if (isGuardMarker(m.pt[slot]!)) m.pt[slot] = 0;

@@ -25,8 +25,11 @@ import {
   PTE_A,
   PTE_D,
   PTE_MAPPED,
+  pmdAddrEnd,
+  pmdSlotIn,
   ptePfn,
   REGION_PAGES,
+  regionOf,
   swapOffset,
 } from './pgtable.ts';
 import { ptesInBatch } from './pte_batch.ts';
@@ -45,14 +48,14 @@ function walkPmds(
 ): void {
   const mm = m.vma.mm[v]!;
   for (let at = start; at < end; ) {
-    const region = Math.floor(at / REGION_PAGES);
+    const region = regionOf(at);
     const row = pmdTable(m, mm, region);
     if (row === 0) {
       at = (region + 1) * REGION_PAGES;
       continue;
     }
-    const to = Math.min(end, at - (at % 512) + 512);
-    const slot = row * 512 + ((at - region * REGION_PAGES) >> 9);
+    const to = pmdAddrEnd(at, end);
+    const slot = pmdSlotIn(row, at);
     if (m.pt[slot] !== 0) visit(slot, at, to);
     at = to;
   }

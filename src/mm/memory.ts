@@ -57,9 +57,10 @@ import {
   PTE_MAPPED,
   PTE_P,
   PTE_W,
+  pmdSlotIn,
   ptePfn,
-  REGION_PAGES,
-  tableRow,
+  pteSlotIn,
+  regionOf,
 } from './pgtable.ts';
 import { OPS_NONE, VM_ACCESS_FLAGS, VM_EXEC, VM_GROWSDOWN, VM_WRITE } from './vm_flags.ts';
 import { expandDownwards } from './vma.ts';
@@ -292,17 +293,17 @@ function accessError(m: Machine, v: VmaRow, kind: number, present: boolean): boo
 
 /** Index of the leaf entry that maps `vpn` (PTE or huge PMD) in the pool, or 0. */
 function leafSlot(m: Machine, mm: number, vpn: Vpn): number {
-  const region = Math.floor(vpn / REGION_PAGES);
+  const region = regionOf(vpn);
   const row = pmdTable(m, mm, region);
   if (row === 0) return 0;
-  return leafSlotUnder(m, row * 512 + ((vpn - region * REGION_PAGES) >> 9), vpn);
+  return leafSlotUnder(m, pmdSlotIn(row, vpn), vpn);
 }
 
 /** The same below a PMD slot. */
 function leafSlotUnder(m: Machine, slot: number, vpn: Vpn): number {
   const entry = m.pt[slot]!;
   if (entry === 0 || (entry & PTE_MAPPED) !== 0) return slot;
-  return tableRow(entry) * 512 + modPow2(vpn, 512);
+  return pteSlotIn(entry, vpn);
 }
 
 /**
@@ -363,10 +364,10 @@ export function frameAt(m: Machine, mm: number, vpn: Vpn): number {
 
 /** True when a PMD maps `vpn`. */
 export function isLeafPmd(m: Machine, mm: number, vpn: Vpn): boolean {
-  const region = Math.floor(vpn / REGION_PAGES);
+  const region = regionOf(vpn);
   const row = pmdTable(m, mm, region);
   if (row === 0) return false;
-  return isHugePmd(m.pt[row * 512 + ((vpn - region * REGION_PAGES) >> 9)]!);
+  return isHugePmd(m.pt[pmdSlotIn(row, vpn)]!);
 }
 
 /** The leaf entry of `vpn` (of a huge PMD, the PMD), or 0. */

@@ -21,12 +21,15 @@ import {
   PTE_P,
   PTE_UFFD_WP,
   PTE_W,
+  pmdAddrEnd,
+  pmdSlotIn,
   pteMapped,
   ptePfn,
+  pteSlotIn,
   REGION_PAGES,
+  regionOf,
   SWAP_EXCLUSIVE,
   swapOffset,
-  tableRow,
 } from './pgtable.ts';
 import { folioAddFileRmapPtes, folioAddRmapPmd } from './rmap.ts';
 import { swapDuplicate } from './swap.ts';
@@ -55,7 +58,7 @@ export function copyPageRange(m: Machine, dst: VmaRow, src: VmaRow): number {
   const from = m.vma.mm[src]!;
   const last = end[src]!;
   for (let at = start[src]!; at < last; ) {
-    const region = Math.floor(at / REGION_PAGES);
+    const region = regionOf(at);
     const row = pmdTable(m, from, region);
     if (row === 0) {
       at = (region + 1) * REGION_PAGES;
@@ -63,13 +66,13 @@ export function copyPageRange(m: Machine, dst: VmaRow, src: VmaRow): number {
     }
     // copy_pud_range() makes the child's upper tables wherever the parent has them.
     pmdSlotAlloc(m, m.vma.mm[dst]!, at);
-    const blockEnd = Math.min(last, at - (at % 512) + 512);
-    const slot = row * 512 + ((at - region * REGION_PAGES) >> 9);
+    const blockEnd = pmdAddrEnd(at, last);
+    const slot = pmdSlotIn(row, at);
     const entry = m.pt[slot]!;
     if (isHugePmd(entry)) {
       if (m.vma.ops[dst] === OPS_NONE) copyHugePmd(m, dst, slot, at);
     } else if (isTable(entry)) {
-      const base = tableRow(entry) * 512 + (at % 512);
+      const base = pteSlotIn(entry, at);
       // copy_pte_range() takes the child's table before it looks at the entries.
       if (pteSlotAlloc(m, m.vma.mm[dst]!, at) === 0) return -ENOMEM;
       const error = copyPteRange(m, dst, src, base, blockEnd - at, at);

@@ -20,9 +20,13 @@ import {
   makeMarker,
   PTE_D,
   PTE_UFFD_WP,
+  pmdAddrEnd,
+  pmdSlotIn,
   pteMapped,
   ptePfn,
+  pteSlotIn,
   REGION_PAGES,
+  regionOf,
   swapOffset,
   tableRow,
 } from './pgtable.ts';
@@ -51,14 +55,14 @@ export function zapPageRange(
 ): void {
   const mm = m.vma.mm[v]!;
   for (let at = start; at < end; ) {
-    const region = Math.floor(at / REGION_PAGES);
+    const region = regionOf(at);
     const row = pmdTable(m, mm, region);
     if (row === 0) {
       at = (region + 1) * REGION_PAGES;
       continue;
     }
-    const blockEnd = Math.min(end, at - (at % 512) + 512);
-    const slot = row * 512 + ((at - region * REGION_PAGES) >> 9);
+    const blockEnd = pmdAddrEnd(at, end);
+    const slot = pmdSlotIn(row, at);
     const entry = m.pt[slot]!;
     if (isHugePmd(entry)) {
       if (blockEnd - at === 512) {
@@ -70,7 +74,7 @@ export function zapPageRange(
     }
     const below = m.pt[slot]!;
     if (isTable(below)) {
-      const kept = zapPteRange(m, v, tableRow(below) * 512 + (at % 512), blockEnd - at, flags);
+      const kept = zapPteRange(m, v, pteSlotIn(below, at), blockEnd - at, flags);
       if ((flags & ZAP_RECLAIM_PT) !== 0 && m.release.ptReclaim && !kept && blockEnd - at === 512) {
         if (tableIsEmpty(m, tableRow(below))) dropPageTable(m, mm, slot);
       }

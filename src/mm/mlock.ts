@@ -30,7 +30,16 @@ import {
   WRAP_PAGES,
 } from './mman.ts';
 import { isHugePmd, pmdTable } from './pgalloc.ts';
-import { isTable, PTE_MAPPED, ptePfn, REGION_PAGES, tableRow } from './pgtable.ts';
+import {
+  isTable,
+  PTE_MAPPED,
+  pmdAddrEnd,
+  pmdSlotIn,
+  ptePfn,
+  pteSlotIn,
+  REGION_PAGES,
+  regionOf,
+} from './pgtable.ts';
 import { ptesInBatch } from './pte_batch.ts';
 import { mlockVmaFolio, munlockVmaFolio } from './rmap.ts';
 import { canDoMlock, capable, limitPages, refuse } from './util.ts';
@@ -59,14 +68,14 @@ export function mlockVmaPagesRange(m: Machine, v: VmaRow, start: Vpn, end: Vpn):
   const mm = m.vma.mm[v]!;
   const locks = (m.vma.flags[v]! & VM_LOCKED) !== 0;
   for (let at = start; at < end; ) {
-    const region = Math.floor(at / REGION_PAGES);
+    const region = regionOf(at);
     const row = pmdTable(m, mm, region);
     if (row === 0) {
       at = (region + 1) * REGION_PAGES;
       continue;
     }
-    const blockEnd = Math.min(end, at - (at % 512) + 512);
-    const entry = m.pt[row * 512 + ((at - region * REGION_PAGES) >> 9)]!;
+    const blockEnd = pmdAddrEnd(at, end);
+    const entry = m.pt[pmdSlotIn(row, at)]!;
     if (isHugePmd(entry)) {
       const head = ptePfn(entry);
       if (head !== m.hugeZeroPfn) {
@@ -74,7 +83,7 @@ export function mlockVmaPagesRange(m: Machine, v: VmaRow, start: Vpn, end: Vpn):
         else munlockVmaFolio(m, head);
       }
     } else if (isTable(entry)) {
-      const base = tableRow(entry) * 512 + (at % 512);
+      const base = pteSlotIn(entry, at);
       for (let i = 0, n = blockEnd - at; i < n; ) {
         const pte = m.pt[base + i]!;
         if ((pte & PTE_MAPPED) === 0 || isZeroPage(m, ptePfn(pte))) {

@@ -42,9 +42,13 @@ const VMA = {
   /** Address order within the mm. */
   prev: 'i32',
   next: 'i32',
-  /** Tree by address (vma_tree.ts): children, and the largest gap below any VMA of the subtree. */
+  /**
+   * Tree by address (vma_tree.ts): children, parent, and the largest gap below any VMA of the
+   * subtree.
+   */
   left: 'i32',
   right: 'i32',
+  up: 'i32',
   gap: 'f64',
   /** List of the VMAs that map an inode (i_mmap). */
   sharePrev: 'i32',
@@ -61,7 +65,7 @@ const MM = {
   mapCount: 'i32',
   /** Last VMA found, and the region (1 GiB) whose PMD table was last walked: caches. */
   lastVma: 'i32',
-  lastRegion: 'f64',
+  lastRegion: 'i32',
   lastPmdTable: 'i32',
   /** Pages by type (get_mm_counter). */
   rssAnon: 'i32',

@@ -66,7 +66,7 @@ import {
   VM_WRITE,
   VM2_DROPPABLE,
 } from './vm_flags.ts';
-import { insertVma, VM_LOCKED_MASK, vmaSupportsMlock } from './vma.ts';
+import { insertVmaBetween, VM_LOCKED_MASK, vmaSupportsMlock } from './vma.ts';
 import { newRange, vmaMergeNewRange } from './vma_merge.ts';
 import { findVma, findVmaIntersection, lastVma } from './vma_tree.ts';
 
@@ -153,8 +153,16 @@ function shmemZeroSetup(m: Machine, task: TaskRow, v: VmaRow): Errno {
   return 0;
 }
 
-/** __mmap_new_vma(). */
-function newVma(m: Machine, task: TaskRow, mm: number, r: Region, flags: number): VmaRow | Errno {
+/** __mmap_new_vma(), between its neighbours-to-be. */
+function newVma(
+  m: Machine,
+  task: TaskRow,
+  mm: number,
+  r: Region,
+  flags: number,
+  prev: VmaRow,
+  next: VmaRow,
+): VmaRow | Errno {
   const v = newRow(m.vma);
   const c = m.vma;
   c.mm[v] = mm;
@@ -177,7 +185,7 @@ function newVma(m: Machine, task: TaskRow, mm: number, r: Region, flags: number)
     return error;
   }
   m.vma.flags[v] = ksmVmaFlags(m, mm, m.vma.flags[v]!, r.flags2);
-  insertVma(m, v);
+  insertVmaBetween(m, v, prev, next);
   return v;
 }
 
@@ -228,7 +236,7 @@ export function mmapRegion(m: Machine, task: TaskRow, r: Region): Vpn | Errno {
   completeUnmap(m, u);
   let v = vmaMergeNewRange(m, range, prev, next);
   if (v === 0) {
-    v = newVma(m, task, mm, r, flags);
+    v = newVma(m, task, mm, r, flags, prev, next);
     if (v < 0) {
       vmUnacctMemory(m, charged);
       return v;

@@ -49,9 +49,11 @@ import {
   PTE_P,
   PTE_UFFD_WP,
   PTE_W,
+  pmdAddrEnd,
   ptePfn,
+  pteSlotIn,
   REGION_PAGES,
-  tableRow,
+  regionOf,
 } from './pgtable.ts';
 import { ptesInBatch } from './pte_batch.ts';
 import { mayExpandVm, vmEnoughMemory, vmStatAccount, vmUnacctMemory } from './util.ts';
@@ -184,13 +186,13 @@ export function changeProtection(m: Machine, v: VmaRow, start: Vpn, end: Vpn, cp
   let pages = 0;
   let next = start;
   for (let at = start; at < end; at = next) {
-    next = Math.min(end, at - (at % 512) + 512);
+    next = pmdAddrEnd(at, end);
     let slot: number;
     if (populates) {
       slot = pmdSlotAlloc(m, mm, at);
       if (m.pt[slot] === 0) installPageTable(m, mm, slot);
     } else {
-      const region = Math.floor(at / REGION_PAGES);
+      const region = regionOf(at);
       if (pmdTable(m, mm, region) === 0) {
         next = Math.min(end, (region + 1) * REGION_PAGES);
         continue;
@@ -208,7 +210,7 @@ export function changeProtection(m: Machine, v: VmaRow, start: Vpn, end: Vpn, cp
       if (populates && m.pt[slot] === 0) installPageTable(m, mm, slot);
     }
     if (!isTable(m.pt[slot]!)) continue;
-    pages += changePteRange(m, v, tableRow(m.pt[slot]!) * 512 + (at % 512), next - at, prot, cp);
+    pages += changePteRange(m, v, pteSlotIn(m.pt[slot]!, at), next - at, prot, cp);
   }
   return pages;
 }

@@ -2,7 +2,7 @@
  * Moving page tables: entry by entry, or whole tables and huge PMDs where both places are congruent
  * and the stretch is full. Source: mm/mremap.c move_page_tables() and what it calls, 6.18.
  */
-import { alignDown, type MmRow, type Pages, type VmaRow, type Vpn } from '../base/index.ts';
+import { type MmRow, modPow2, type Pages, type VmaRow, type Vpn } from '../base/index.ts';
 import { splitHugePmd } from './huge_memory.ts';
 import type { Machine } from './mm_types.ts';
 import {
@@ -20,6 +20,7 @@ import {
   makeTableEntry,
   PTE_UFFD_WP,
   REGION_PAGES,
+  regionOf,
   tableRow,
 } from './pgtable.ts';
 import { UFFD_FEATURE_EVENT_REMAP } from './uffd_events.ts';
@@ -38,7 +39,7 @@ function losesUffd(m: Machine, v: VmaRow): boolean {
 function pudSlot(m: Machine, mm: MmRow, vpn: Vpn, alloc: boolean): number {
   const pgd = m.mm.pgd[mm]!;
   if (pgd === 0) return 0;
-  const region = Math.floor(vpn / REGION_PAGES);
+  const region = regionOf(vpn);
   const slot = pgd * 512 + (region >> 9);
   if (m.pt[slot] === 0) {
     if (!alloc) return 0;
@@ -50,14 +51,14 @@ function pudSlot(m: Machine, mm: MmRow, vpn: Vpn, alloc: boolean): number {
 
 /** How far one entry of `size` pages reaches, in the old place and in the new, within the range. */
 function extentOf(size: Pages, from: Vpn, end: Vpn, to: Vpn): Pages {
-  const here = Math.min(alignDown(from + size, size) - from, end - from);
-  return Math.min(here, alignDown(to + size, size) - to);
+  const here = Math.min(size - modPow2(from, size), end - from);
+  return Math.min(here, size - modPow2(to, size));
 }
 
 /** can_align_down(): below the VMA's first page, as far as the boundary, nothing is mapped. */
 function canAlignDown(m: Machine, v: VmaRow, vpn: Vpn, size: Pages): boolean {
   if (m.vma.start[v] !== vpn) return false;
-  return findVmaIntersection(m, m.vma.mm[v]!, alignDown(vpn, size), vpn) === 0;
+  return findVmaIntersection(m, m.vma.mm[v]!, vpn - modPow2(vpn, size), vpn) === 0;
 }
 
 /** One entry under the rule that uffd write protection does not move along. */
@@ -104,10 +105,10 @@ export function movePageTables(
   const wholeTables = !clearWp && !losesUffd(m, newV);
   let at = from;
   let dest = to;
-  const into = at % PMD_PAGES;
+  const into = modPow2(at, PMD_PAGES);
   if (
     into !== 0 &&
-    into === dest % PMD_PAGES &&
+    into === modPow2(dest, PMD_PAGES) &&
     pages >= PMD_PAGES - into &&
     canAlignDown(m, oldV, at, PMD_PAGES) &&
     canAlignDown(m, newV, dest, PMD_PAGES)

@@ -21,7 +21,7 @@ import { doMunmap } from './munmap.ts';
 import { UFFD_FEATURE_EVENT_REMAP, uffdEventWaits, uffdResetCtx } from './uffd_events.ts';
 import { vmAcctMemory, vmEnoughMemory, vmStatAccount, vmUnacctMemory } from './util.ts';
 import { VM_ACCOUNT, VM_LOCKED, VM_MAYSHARE } from './vm_flags.ts';
-import { insertVma, maySplit, VM_LOCKED_MASK, vmAreaDup, vmaIsAnonymous } from './vma.ts';
+import { insertVmaBetween, maySplit, VM_LOCKED_MASK, vmAreaDup, vmaIsAnonymous } from './vma.ts';
 import { rangeOf, vmaMergeExtend, vmaMergeNewRange } from './vma_merge.ts';
 import { findVma, findVmaIntersection, lastVma, vmaLookup } from './vma_tree.ts';
 
@@ -79,7 +79,7 @@ function copyVma(m: Machine, v: VmaRow, addr: Vpn, pages: Pages, linear: number)
   m.vma.pgoff[row] = pgoff;
   anonVmaClone(m, row, v);
   if (m.vma.file[row] !== 0) fileGet(m, m.vma.file[row]!);
-  insertVma(m, row);
+  insertVmaBetween(m, row, prev, next);
   return { source: v, target: row };
 }
 

@@ -14,10 +14,11 @@ import {
   isTable,
   MARKER_UFFD_WP,
   PTE_UFFD_WP,
+  pmdAddrEnd,
   pteMapped,
   ptePfn,
+  pteSlotIn,
   swapOffset,
-  tableRow,
 } from './pgtable.ts';
 import { isHugeZero } from './task_mmu.ts';
 import { findVma } from './vma_tree.ts';
@@ -109,15 +110,14 @@ function putVma(
   showPfn: boolean,
 ): void {
   for (let p = from; p < to; ) {
-    const next = Math.min(to, p - (p % 512) + 512);
+    const next = pmdAddrEnd(p, to);
     const slot = pmdSlot(m, mm, p);
     const pmd = slot === 0 ? 0 : m.pt[slot]!;
     if (isHugePmd(pmd)) {
-      for (; p < next; p++) putEntry(m, out, (p - base) * 2, pmd, p % 512, showPfn);
+      for (; p < next; p++) putEntry(m, out, (p - base) * 2, pmd, p & 511, showPfn);
     } else if (isTable(pmd)) {
-      const table = tableRow(pmd) * 512;
       for (; p < next; p++) {
-        const pte = m.pt[table + (p % 512)]!;
+        const pte = m.pt[pteSlotIn(pmd, p)]!;
         if (pte !== 0) putEntry(m, out, (p - base) * 2, pte, 0, showPfn);
       }
     }

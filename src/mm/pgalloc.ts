@@ -2,9 +2,17 @@
  * Rows of 512 entries: allocation and walks of page tables. Freeing follows free_pgtables() and
  * lives with the operations that unmap (mmap.ts); this file knows no VMA.
  */
-import { assert, type MmRow, modPow2, type TableRow, type Vpn } from '../base/index.ts';
+import { assert, type MmRow, type TableRow, type Vpn } from '../base/index.ts';
 import type { Machine } from './mm_types.ts';
-import { isTable, makeTableEntry, PTE_MAPPED, REGION_PAGES, tableRow } from './pgtable.ts';
+import {
+  isTable,
+  makeTableEntry,
+  PTE_MAPPED,
+  pmdSlotIn,
+  pteSlotIn,
+  regionOf,
+  tableRow,
+} from './pgtable.ts';
 import { NR_PAGETABLE } from './vmstat.ts';
 
 /** A row of 512 zero entries. The pool may move: read `m.pt` again afterwards. */
@@ -79,9 +87,9 @@ function pmdTableWalk(m: Machine, mm: MmRow, region: number): TableRow {
 
 /** Slot of the PMD entry of `vpn`, or 0 when no PMD table exists. */
 export function pmdSlot(m: Machine, mm: MmRow, vpn: Vpn): number {
-  const region = Math.floor(vpn / REGION_PAGES);
+  const region = regionOf(vpn);
   const row = pmdTable(m, mm, region);
-  return row === 0 ? 0 : row * 512 + ((vpn - region * REGION_PAGES) >> 9);
+  return row === 0 ? 0 : pmdSlotIn(row, vpn);
 }
 
 /** Slot of the PMD entry of `vpn`; makes the tables above it (pmd_alloc). */
@@ -91,20 +99,20 @@ export function pmdSlotAlloc(m: Machine, mm: MmRow, vpn: Vpn): number {
 }
 
 function pmdSlotNew(m: Machine, mm: MmRow, vpn: Vpn): number {
-  const region = Math.floor(vpn / REGION_PAGES);
+  const region = regionOf(vpn);
   if (m.mm.pgd[mm] === 0) m.mm.pgd[mm] = newTableRow(m);
   const pud = childOrNew(m, mm, m.mm.pgd[mm]! * 512 + (region >> 9));
   const row = childOrNew(m, mm, pud * 512 + (region & 511));
   m.mm.lastRegion[mm] = region;
   m.mm.lastPmdTable[mm] = row;
-  return row * 512 + ((vpn - region * REGION_PAGES) >> 9);
+  return pmdSlotIn(row, vpn);
 }
 
 /** Slot of the PTE of `vpn` below a PMD slot, or 0 when the PMD holds no table. */
 export function pteSlotUnder(m: Machine, slot: number, vpn: Vpn): number {
   const entry = m.pt[slot]!;
   if (!isTable(entry)) return 0;
-  return tableRow(entry) * 512 + modPow2(vpn, 512);
+  return pteSlotIn(entry, vpn);
 }
 
 /** Slot of the PTE of `vpn`, or 0 when there is no page table (or a huge PMD). */

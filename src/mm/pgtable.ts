@@ -11,8 +11,8 @@
  *   PTE level bits 2-3 kind (SWAP, MARKER), bit 4 UFFD_WP, payload from bit 5
  *   above     child table's row << 2
  *
- * An address is split once: hi = vpn / 2^18 (PGD and PUD index), lo = vpn mod 2^18 (PMD and PTE
- * index). A slot is an index into the pool: row * 512 + entry.
+ * A slot is an index into the pool: row * 512 + entry. An address is a double; its region, and its
+ * place in a table, are taken from it in int32, where the processor is fast.
  */
 import type { Pfn, TableRow, Vpn } from '../base/index.ts';
 
@@ -78,6 +78,23 @@ export function makeTableEntry(row: TableRow): number {
   return row << 2;
 }
 
+/** Which 1 GiB a page lies in: PGD and PUD index together. User addresses have 35 bits. */
 export function regionOf(vpn: Vpn): number {
-  return Math.floor(vpn / REGION_PAGES);
+  return (vpn / REGION_PAGES) | 0;
+}
+
+/** Where the 2 MiB block of `vpn` ends, or the range before it (pmd_addr_end). */
+export function pmdAddrEnd(vpn: Vpn, end: Vpn): Vpn {
+  const next = vpn - (vpn & 511) + 512;
+  return next < end ? next : end;
+}
+
+/** Slot of the PMD entry of `vpn` in a PMD table. */
+export function pmdSlotIn(row: TableRow, vpn: Vpn): number {
+  return (row << 9) | ((vpn >>> 9) & 511);
+}
+
+/** Slot of the PTE of `vpn` in the table that a PMD entry points at. */
+export function pteSlotIn(entry: number, vpn: Vpn): number {
+  return (entry << 7) | (vpn & 511);
 }

@@ -21,10 +21,11 @@ import {
   isTable,
   PTE_A,
   PTE_D,
+  pmdAddrEnd,
   pteMapped,
   ptePfn,
+  pteSlotIn,
   swapOffset,
-  tableRow,
 } from './pgtable.ts';
 import { ANON_ORDERS } from './settings.ts';
 import { shmemAllowableHugeOrders } from './shmem.ts';
@@ -158,7 +159,7 @@ export function gatherStats(m: Machine, v: VmaRow, s: MemSizeStats): void {
   const locked = (flags[v]! & VM_LOCKED) !== 0;
   const last = end[v]!;
   for (let vpn = start[v]!; vpn < last; ) {
-    const next = Math.min(last, vpn - (vpn % PMD_PAGES) + PMD_PAGES);
+    const next = pmdAddrEnd(vpn, last);
     const slot = pmdSlot(m, mm, vpn);
     const pmd = slot === 0 ? 0 : m.pt[slot]!;
     if (isHugePmd(pmd)) {
@@ -171,9 +172,8 @@ export function gatherStats(m: Machine, v: VmaRow, s: MemSizeStats): void {
         account(m, s, pfn, pmd, PMD_PAGES, locked);
       }
     } else if (isTable(pmd)) {
-      const base = tableRow(pmd) * 512;
       for (let p = vpn; p < next; p++) {
-        const pte = m.pt[base + (p % 512)]!;
+        const pte = m.pt[pteSlotIn(pmd, p)]!;
         if (pte !== 0) pteEntry(m, s, pte, locked);
       }
     }

@@ -10,6 +10,7 @@ import {
   type Errno,
   freeRow,
   type MmRow,
+  modPow2,
   newRow,
   PAGE_SIZE,
   type TaskRow,
@@ -41,6 +42,7 @@ import {
   STACK_GUARD_PAGES,
   vmaBoundsChanged,
   vmaTreeInsert,
+  vmaTreeInsertBetween,
 } from './vma_tree.ts';
 
 export const VM_LOCKED_MASK = VM_LOCKED | VM_LOCKONFAULT;
@@ -114,6 +116,12 @@ export function insertVma(m: Machine, v: VmaRow): void {
   vmaLinkFile(m, v);
 }
 
+/** The same where the neighbours are known; 0 = none. */
+export function insertVmaBetween(m: Machine, v: VmaRow, before: VmaRow, after: VmaRow): void {
+  vmaTreeInsertBetween(m, v, before, after);
+  vmaLinkFile(m, v);
+}
+
 /**
  * Enters a VMA that an image brings along (stack, vdso): commits it if it is accounted.
  * Source: mm/vma.c insert_vm_struct(), 6.18.
@@ -142,7 +150,7 @@ export function removeVma(m: Machine, v: VmaRow): void {
  * Source: mm/huge_memory.c split_huge_pmd_if_needed(), 6.18.
  */
 export function splitHugePmdIfNeeded(m: Machine, v: VmaRow, vpn: Vpn): void {
-  const into = vpn % 512;
+  const into = modPow2(vpn, 512);
   if (into === 0) return;
   const block = vpn - into;
   if (block < m.vma.start[v]! || block + 512 > m.vma.end[v]!) return;
@@ -153,7 +161,7 @@ export function splitHugePmdIfNeeded(m: Machine, v: VmaRow, vpn: Vpn): void {
 /** vm_ops->may_split(): special mappings stay whole, huge pages of hugetlbfs too. */
 export function maySplit(m: Machine, v: VmaRow, vpn: Vpn): Errno {
   if (m.vma.ops[v] === OPS_SPECIAL) return -EINVAL;
-  if ((m.vma.flags[v]! & VM_HUGETLB) !== 0 && vpn % 512 !== 0) return -EINVAL;
+  if ((m.vma.flags[v]! & VM_HUGETLB) !== 0 && modPow2(vpn, 512) !== 0) return -EINVAL;
   return 0;
 }
 
@@ -177,7 +185,7 @@ export function splitVmaUnchecked(
     return error;
   }
   splitHugePmdIfNeeded(m, v, vpn);
-  const { start, end, pgoff, file } = m.vma;
+  const { start, end, pgoff, file, prev, next } = m.vma;
   const delta = vpn - start[v]!;
   if (newBelow) {
     end[row] = vpn;
@@ -188,9 +196,9 @@ export function splitVmaUnchecked(
     pgoff[row]! += delta;
     end[v] = vpn;
   }
-  vmaBoundsChanged(m, v);
   if (file[row] !== 0) fileGet(m, file[row]!);
-  insertVma(m, row);
+  if (newBelow) insertVmaBetween(m, row, prev[v]!, v);
+  else insertVmaBetween(m, row, v, next[v]!);
   return row;
 }
 

@@ -177,13 +177,13 @@ export function vmaMergeNewRange(m: Machine, r: MergeRange, prev: VmaRow, next: 
     if (right) dupAnonVma(m, prev, next);
     if (r.copiedFrom !== 0) dupAnonVma(m, prev, r.copiedFrom);
     stick(m, prev, r.flags);
-    const end = right ? m.vma.end[next]! : r.end;
+    m.vma.end[prev] = right ? m.vma.end[next]! : r.end;
     if (right) {
       stick(m, prev, m.vma.flags[next]!);
       absorb(m, next);
+    } else {
+      vmaBoundsChanged(m, prev);
     }
-    m.vma.end[prev] = end;
-    vmaBoundsChanged(m, prev);
     return prev;
   }
   if (!right) return 0;
@@ -219,15 +219,14 @@ export function vmaMergeExistingRange(m: Machine, r: MergeRange): VmaRow {
   if (left && right) {
     stick(m, prev, c.flags[next]!);
     dupAnonVma(m, prev, c.anonVma[next] !== 0 ? next : middle);
-    const end = c.end[next]!;
+    c.end[prev] = c.end[next]!;
     absorb(m, middle);
     absorb(m, next);
-    c.end[prev] = end;
-    vmaBoundsChanged(m, prev);
     return prev;
   }
   if (left) {
     dupAnonVma(m, prev, middle);
+    c.end[prev] = r.end;
     if (removesMiddle) {
       absorb(m, middle);
     } else {
@@ -235,20 +234,17 @@ export function vmaMergeExistingRange(m: Machine, r: MergeRange): VmaRow {
       c.pgoff[middle]! += r.end - c.start[middle]!;
       c.start[middle] = r.end;
     }
-    c.end[prev] = r.end;
-    vmaBoundsChanged(m, prev);
     return prev;
   }
   dupAnonVma(m, next, middle);
+  c.pgoff[next]! -= c.start[next]! - r.start;
+  c.start[next] = r.start;
   if (removesMiddle) {
     absorb(m, middle);
   } else {
     splitHugePmdIfNeeded(m, middle, r.start);
     c.end[middle] = r.start;
   }
-  c.pgoff[next]! -= c.start[next]! - r.start;
-  c.start[next] = r.start;
-  vmaBoundsChanged(m, next);
   return next;
 }
 

@@ -5,7 +5,9 @@
  * the highest or lowest hole of a size is, in O(log n).
  *
  * The gap of a VMA is what is free between it and its predecessor. Priorities are a hash of the row,
- * so that the shape, like everything, is reproducible.
+ * so that the shape, like everything, is reproducible. Of two neighbours in address order one is
+ * always an ancestor of the other: a VMA is hung beside its neighbour and rotated up, two steps on
+ * average, and never searched for.
  */
 import { assert, type MmRow, type Pages, type VmaRow, type Vpn } from '../base/index.ts';
 import type { Machine } from './mm_types.ts';
@@ -14,8 +16,28 @@ import { VM_GROWSDOWN } from './vm_flags.ts';
 /** Pages kept free below a VM_GROWSDOWN mapping (stack_guard_gap). */
 export const STACK_GUARD_PAGES = 256;
 
+/** No two rows have the same. */
 function priority(v: VmaRow): number {
-  return Math.imul(v ^ (v >>> 7), 0x9e3779b1) >>> 0;
+  return Math.imul(v ^ (v >>> 7), 0x9e3779b1);
+}
+
+/**
+ * Recomputes the gaps of `from` and its ancestors, until one keeps its gap: from `through` on, or
+ * from anywhere when that is 0.
+ */
+function updateUpwards(m: Machine, from: VmaRow, through: VmaRow): void {
+  const { gap, left, right, up, start, end, prev } = m.vma;
+  let passed = through === 0;
+  for (let v = from; v !== 0; v = up[v]!) {
+    let g = start[v]! - end[prev[v]!]!;
+    const l = left[v]!;
+    if (l !== 0 && gap[l]! > g) g = gap[l]!;
+    const r = right[v]!;
+    if (r !== 0 && gap[r]! > g) g = gap[r]!;
+    if (v === through) passed = true;
+    if (gap[v] === g && passed) return;
+    gap[v] = g;
+  }
 }
 
 /** Recomputes the gap of the subtree at `v` from its children. */
@@ -29,161 +51,133 @@ function update(m: Machine, v: VmaRow): void {
   gap[v] = g;
 }
 
-let splitLow = 0;
-let splitHigh = 0;
-
-/** Splits a subtree by address into splitLow (starts below `key`) and splitHigh. */
-function split(m: Machine, root: VmaRow, key: Vpn): void {
-  if (root === 0) {
-    splitLow = 0;
-    splitHigh = 0;
-    return;
-  }
-  const { left, right, start } = m.vma;
-  if (start[root]! < key) {
-    split(m, right[root]!, key);
-    right[root] = splitLow;
-    splitLow = root;
-  } else {
-    split(m, left[root]!, key);
-    left[root] = splitHigh;
-    splitHigh = root;
-  }
-  update(m, root);
+/** `subtree` takes the place of `v` below v's parent. */
+function replace(m: Machine, mm: MmRow, v: VmaRow, subtree: VmaRow): void {
+  const { left, right, up } = m.vma;
+  const parent = up[v]!;
+  if (parent === 0) m.mm.treeRoot[mm] = subtree;
+  else if (left[parent] === v) left[parent] = subtree;
+  else right[parent] = subtree;
+  if (subtree !== 0) up[subtree] = parent;
 }
 
+/** Turns `v` and its parent round; the gap of the whole stays. */
+function rotateUp(m: Machine, mm: MmRow, v: VmaRow, parent: VmaRow): void {
+  const { gap, left, right, up } = m.vma;
+  replace(m, mm, parent, v);
+  let inner: VmaRow;
+  if (left[parent] === v) {
+    inner = right[v]!;
+    left[parent] = inner;
+    right[v] = parent;
+  } else {
+    inner = left[v]!;
+    right[parent] = inner;
+    left[v] = parent;
+  }
+  if (inner !== 0) up[inner] = parent;
+  up[parent] = v;
+  gap[v] = gap[parent]!;
+  update(m, parent);
+}
+
+/** Hangs `v` between its neighbours, which are ancestor and descendant, and lets it rise. */
+function insert(m: Machine, mm: MmRow, v: VmaRow, before: VmaRow, after: VmaRow): void {
+  const { left, right, up } = m.vma;
+  let parent = before;
+  if (before !== 0 && right[before] === 0) {
+    right[before] = v;
+  } else {
+    parent = after;
+    if (after !== 0) left[after] = v;
+    else m.mm.treeRoot[mm] = v;
+  }
+  up[v] = parent;
+  update(m, v);
+  updateUpwards(m, parent, after);
+  const own = priority(v);
+  for (; parent !== 0 && own > priority(parent); parent = up[v]!) rotateUp(m, mm, v, parent);
+}
+
+/** One tree of two, all of `low` lying below `high`. Gaps along the seam are the caller's. */
 function join(m: Machine, low: VmaRow, high: VmaRow): VmaRow {
   if (low === 0) return high;
   if (high === 0) return low;
-  const { left, right } = m.vma;
+  const { left, right, up } = m.vma;
   if (priority(low) > priority(high)) {
-    right[low] = join(m, right[low]!, high);
-    update(m, low);
+    const below = join(m, right[low]!, high);
+    right[low] = below;
+    up[below] = low;
     return low;
   }
-  left[high] = join(m, low, left[high]!);
-  update(m, high);
+  const below = join(m, low, left[high]!);
+  left[high] = below;
+  up[below] = high;
   return high;
 }
 
 /**
- * The way from the root to a VMA, whose gaps may have to be recomputed from its end. A treap of
- * 65,530 VMAs is some 40 deep; its depth has no bound, so that the array grows when it has to.
+ * The gap of `after` changes as well. It lies at the end of the seam, or it is an ancestor: so all
+ * that changed is on its way up, or on the way up to it.
  */
-let path = new Int32Array(256);
-let depth = 0;
-
-/** Follows `key` from the root down to `v`, or to none; `v` itself is not part of the path. */
-function pathTo(m: Machine, mm: MmRow, v: VmaRow, key: Vpn): void {
-  const { left, right, start } = m.vma;
-  depth = 0;
-  for (let at = m.mm.treeRoot[mm]!; at !== v && at !== 0; ) {
-    if (depth === path.length) {
-      const longer = new Int32Array(depth * 2);
-      longer.set(path);
-      path = longer;
-    }
-    path[depth++] = at;
-    at = key < start[at]! ? left[at]! : right[at]!;
-  }
-}
-
-/** Recomputes the gaps along the path, upwards, as long as they change. */
-function updatePath(m: Machine): void {
-  const { gap } = m.vma;
-  while (depth > 0) {
-    const at = path[--depth]!;
-    const before = gap[at]!;
-    update(m, at);
-    if (gap[at] === before) return;
-  }
-}
-
-/** Hangs `subtree` where the path ends. */
-function hang(m: Machine, mm: MmRow, subtree: VmaRow, key: Vpn): void {
-  if (depth === 0) {
-    m.mm.treeRoot[mm] = subtree;
-    return;
-  }
-  const parent = path[depth - 1]!;
-  if (key < m.vma.start[parent]!) m.vma.left[parent] = subtree;
-  else m.vma.right[parent] = subtree;
-}
-
-function insert(m: Machine, mm: MmRow, v: VmaRow): void {
-  const { left, right, start } = m.vma;
-  const key = start[v]!;
-  const own = priority(v);
-  let at = m.mm.treeRoot[mm]!;
-  while (at !== 0 && own <= priority(at)) at = key < start[at]! ? left[at]! : right[at]!;
-  pathTo(m, mm, at, key);
-  split(m, at, key);
-  left[v] = splitLow;
-  right[v] = splitHigh;
-  update(m, v);
-  hang(m, mm, v, key);
-  updatePath(m);
-}
-
-function erase(m: Machine, mm: MmRow, v: VmaRow): void {
-  const { left, right, start } = m.vma;
-  const key = start[v]!;
-  pathTo(m, mm, v, key);
-  hang(m, mm, join(m, left[v]!, right[v]!), key);
-  updatePath(m);
+function erase(m: Machine, mm: MmRow, v: VmaRow, after: VmaRow): void {
+  const { left, right, up } = m.vma;
+  const parent = up[v]!;
+  const high = right[v]!;
+  const subtree = join(m, left[v]!, high);
+  replace(m, mm, v, subtree);
+  if (high !== 0) updateUpwards(m, after, subtree);
+  else updateUpwards(m, parent, after);
 }
 
 /** What is free below `v` changed: so may the gaps of the subtrees that it is in. */
-function refresh(m: Machine, mm: MmRow, v: VmaRow): void {
-  const before = m.vma.gap[v]!;
-  update(m, v);
-  if (m.vma.gap[v] === before) return;
-  pathTo(m, mm, v, m.vma.start[v]!);
-  updatePath(m);
+function refresh(m: Machine, v: VmaRow): void {
+  updateUpwards(m, v, 0);
 }
 
 /** To be called when the bounds of `v` changed without changing the order of VMAs. */
 export function vmaBoundsChanged(m: Machine, v: VmaRow): void {
-  const mm = m.vma.mm[v]!;
-  refresh(m, mm, v);
+  refresh(m, v);
   const next = m.vma.next[v]!;
-  if (next !== 0) refresh(m, mm, next);
+  if (next !== 0) refresh(m, next);
 }
 
 /** Puts a VMA (mm, start and end set) into its mm's tree and list; counts it. */
 export function vmaTreeInsert(m: Machine, v: VmaRow): void {
-  const { prev, next, start } = m.vma;
   const mm = m.vma.mm[v]!;
-  const after = findVma(m, mm, start[v]!);
-  const before = after !== 0 ? prev[after]! : lastVma(m, mm);
-  assert(start[v]! < m.vma.end[v]!, 'a VMA is not empty');
-  assert(before === 0 || m.vma.end[before]! <= start[v]!, 'VMAs do not overlap below');
-  assert(after === 0 || m.vma.end[v]! <= start[after]!, 'VMAs do not overlap above');
+  const after = findVma(m, mm, m.vma.start[v]!);
+  vmaTreeInsertBetween(m, v, after !== 0 ? m.vma.prev[after]! : lastVma(m, mm), after);
+}
+
+/** The same where the neighbours are known; 0 = none. */
+export function vmaTreeInsertBetween(m: Machine, v: VmaRow, before: VmaRow, after: VmaRow): void {
+  const { prev, next, start, end } = m.vma;
+  const mm = m.vma.mm[v]!;
+  assert(start[v]! < end[v]!, 'a VMA is not empty');
+  assert(before === 0 || end[before]! <= start[v]!, 'VMAs do not overlap below');
+  assert(after === 0 || end[v]! <= start[after]!, 'VMAs do not overlap above');
   prev[v] = before;
   next[v] = after;
   if (before !== 0) next[before] = v;
   else m.mm.firstVma[mm] = v;
   if (after !== 0) prev[after] = v;
-  insert(m, mm, v);
-  if (after !== 0) refresh(m, mm, after);
+  insert(m, mm, v, before, after);
   m.mm.mapCount[mm]!++;
 }
 
 /** Takes a VMA out of its mm's tree and list. Its row stays the caller's. */
 export function vmaTreeErase(m: Machine, v: VmaRow): void {
-  const { prev, next, left, right } = m.vma;
+  const { prev, next, left, right, up } = m.vma;
   const mm = m.vma.mm[v]!;
   const before = prev[v]!;
   const after = next[v]!;
-  erase(m, mm, v);
   if (before !== 0) next[before] = after;
   else m.mm.firstVma[mm] = after;
-  if (after !== 0) {
-    prev[after] = before;
-    refresh(m, mm, after);
-  }
+  if (after !== 0) prev[after] = before;
+  erase(m, mm, v, after);
   left[v] = 0;
   right[v] = 0;
+  up[v] = 0;
   prev[v] = 0;
   next[v] = 0;
   if (m.mm.lastVma[mm] === v) m.mm.lastVma[mm] = 0;
