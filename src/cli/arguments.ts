@@ -78,3 +78,9 @@ export function parseMinutes(text: string): number {
   if (!(n > 0) || n > 100000) throw new InvalidArgumentError('expected minutes, as in 0.5 or 90');
   return n;
 }
+
+export function parseSeconds(text: string): number {
+  const n = Number(text);
+  if (!(n > 0) || n > 1e7) throw new InvalidArgumentError('expected seconds, as in 0.5 or 30');
+  return n;
+}

@@ -83,6 +83,7 @@ export function buildCommands(done: (code: number) => void): Command {
     .helpCommand('help [verb]', 'show help of a verb')
     .showHelpAfterError('(--help shows the usage)')
     .exitOverride()
+    .enablePositionalOptions()
     .addHelpText('after', '\n`faultline VERB --help` has examples. A file named `-` is stdin.');
 
   const run = program

@@ -1,6 +1,8 @@
 /** The verbs that make and show traces of real programs. */
 import type { Command } from 'commander';
+import { parseCount, parseSeconds } from './arguments.ts';
 import { importCommand } from './import_command.ts';
+import { recordCommand } from './record_command.ts';
 import { traceInfoCommand } from './trace_command.ts';
 
 const IMPORT_HELP = `
@@ -16,6 +18,20 @@ Examples:
 Exit code: 0 fine (also with lines left out), 2 nothing could be imported.
 `;
 
+const RECORD_HELP = `
+Records with perf (Debian: linux-perf). Huge pages are switched off for the command and its
+descendants alone, so that each first touch of a page shows; no setting of the machine is changed
+unless --precise asks for it. Ctrl-C ends the recording, and the trace is good.
+Without the rights for tracepoints it records user-mode faults with perf, and calls with strace.
+
+Examples:
+  faultline record -- python3 -c 'x = list(range(10**7))'
+  faultline record -o make.parquet -- make -j2
+  faultline record --pid "$(pidof redis-server)" --seconds 30 -o redis.parquet
+
+Exit code: the command's own; 2 where nothing could be recorded.
+`;
+
 const TRACE_HELP = `
 A trace is a Parquet file: DuckDB, Polars and pandas read it as it is; docs/traces.md tells how.
 
@@ -29,6 +45,21 @@ export function addTraceCommands(
   common: (command: Command, all: boolean) => Command,
   done: (code: number) => void,
 ): void {
+  const record = program
+    .command('record')
+    .summary('record the page faults and memory calls of a real program')
+    .description('Runs a command, or watches a process, and records what it does to its memory.')
+    .argument('[command...]', 'the command, behind --')
+    .option('-o, --output <trace>', 'the trace to write (default: trace.parquet)')
+    .option('-p, --pid <pid>', 'record this running process', parseCount(1, 2 ** 22))
+    .option('--seconds <n>', 'end the recording after this time', parseSeconds)
+    .option('--precise', 'switch huge pages off for the whole machine meanwhile')
+    .option('--unprivileged', 'record as a user without rights would')
+    .passThroughOptions()
+    .addHelpText('after', RECORD_HELP)
+    .action(async (command, options) => done(await recordCommand(command, options)));
+  common(record, false);
+
   const imported = program
     .command('import')
     .summary('make a trace of a log: perf script, strace, Valgrind lackey')

@@ -65,6 +65,11 @@ export class LogImport {
     return this.#importer?.builder;
   }
 
+  /** Seconds on the log's own clock at time 0 of its rows; 0 where it has none. */
+  get origin(): number {
+    return this.#importer instanceof PerfImporter ? this.#importer.origin : 0;
+  }
+
   /** True when no known kind of log has such lines: the rest need not be read. */
   get unknown(): boolean {
     return this.#unknown;

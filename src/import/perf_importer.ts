@@ -64,8 +64,8 @@ const MAP_GROWSDOWN = 0x100;
 const USER_PAGES = 2 ** 44;
 
 export interface PerfOptions {
-  /** A process whose own doings are no part of the trace, nor its children's before their exec. */
-  readonly launcher?: number;
+  /** Processes whose own doings are no part of the trace, nor their children's before an exec. */
+  readonly launchers?: readonly number[];
   /** Mappings that perf reports of a process that ran already are known from elsewhere. */
   readonly ignoreEarlyMaps?: boolean;
 }
@@ -109,7 +109,12 @@ export class PerfImporter implements Importer {
   constructor(report: ImportReport, options: PerfOptions = {}) {
     this.#report = report;
     this.#options = options;
-    if (options.launcher !== undefined) this.#hidden.add(options.launcher);
+    for (const pid of options.launchers ?? []) this.#hidden.add(pid);
+  }
+
+  /** Seconds on perf's clock at time 0. */
+  get origin(): number {
+    return this.#baseSeconds + this.#baseNanoseconds / 1e9;
   }
 
   line(text: string, number: number): void {
@@ -231,12 +236,12 @@ export class PerfImporter implements Importer {
         this.#mapped(text, number);
         return;
       case 'COMM exec': {
-        const { launcher } = this.#options;
-        if (pid !== launcher) this.#hidden.delete(pid);
+        if (this.#options.launchers?.includes(pid) !== true) this.#hidden.delete(pid);
         const task = this.#task(pid);
         task.threads.clear();
         task.threads.add(pid);
         task.exec = new ExecImage();
+        task.image = '';
         this.#calls.delete(pid);
         return;
       }
@@ -287,6 +292,7 @@ export class PerfImporter implements Importer {
     const map: ImageMap = { start, end: start + pages, prot, flags, pgoff, name };
     if (task?.exec !== undefined) {
       task.exec.map(map);
+      if (task.image === '' && name.startsWith('/')) task.image = name;
     } else if (call !== undefined) {
       call.file = name;
       call.mappedBytes = pages * 4096;

@@ -3,6 +3,7 @@ import { StringDecoder } from 'node:string_decoder';
 import type { Diagnostic } from '../base/index.ts';
 import type { ImportFacts, LogImport } from '../import/index.ts';
 import type { TraceWriter } from '../store/index.ts';
+import type { Merge } from './merge_strace.ts';
 
 /** Rows that are kept before they go to the file. */
 const ROWS_KEPT = 1 << 15;
@@ -21,6 +22,7 @@ export async function importStream(
   log: LogImport,
   open: () => TraceWriter,
   progress: (bytes: number, rows: number) => void,
+  merge?: Merge,
 ): Promise<Imported & { writer: TraceWriter | undefined }> {
   // Paths may be in any encoding; bytes that are no UTF-8 become replacement characters.
   const decoder = new StringDecoder('utf8');
@@ -30,7 +32,8 @@ export async function importStream(
     const { builder } = log;
     if (builder === undefined || builder.rows === 0) return;
     writer ??= open();
-    writer.append(builder.events, 0, builder.rows, builder.names);
+    if (merge === undefined) writer.append(builder.events, 0, builder.rows, builder.names);
+    else merge.append(builder.events, builder.names, log.origin);
     builder.clear();
   };
   for await (const piece of source) {
@@ -43,5 +46,6 @@ export async function importStream(
   log.push(decoder.end());
   const { facts, diagnostics } = log.finish();
   drain();
+  merge?.end();
   return { facts, diagnostics, writer };
 }

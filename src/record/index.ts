@@ -1,2 +1,5 @@
+export * from './build_launcher.ts';
 export * from './import_stream.ts';
 export * from './machine.ts';
+export * from './record.ts';
+export * from './thp_guard.ts';

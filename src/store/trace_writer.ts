@@ -135,6 +135,11 @@ export class TraceWriter {
     this.#wholeGroups = this.#groups.length;
   }
 
+  /** Leaves no file behind, or the part up to the last footer. */
+  abandon(): void {
+    if (!this.#closed) this.#giveUp();
+  }
+
   close(names: readonly string[], meta: TraceMeta): void {
     if (this.#closed) return;
     this.#meta = meta;

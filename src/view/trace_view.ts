@@ -37,7 +37,7 @@ function facts(
   ];
   if (meta.date !== '') rows.push(['date', meta.date]);
   if (machine.kernel !== '') {
-    const memory = bytesSize(machine.memory);
+    const memory = `${(machine.memory / 2 ** 30).toFixed(1)} GiB`;
     rows.push([
       'machine',
       `Linux ${machine.kernel}, ${machine.arch}, ${machine.cpus} CPUs (${machine.cpu}), ${memory}`,
