@@ -1,0 +1,137 @@
+/**
+ * What the memory looks like at one moment: folios by order, how much of it a processor could map
+ * with fewer TLB entries, and how much of it no access of the program ever needed.
+ */
+import { type MmRow, PMD_ORDER, PMD_PAGES } from '../base/index.ts';
+import type { Machine } from '../mm/mm_types.ts';
+import {
+  ORDER_MASK,
+  PG_ANON,
+  PG_BUDDY,
+  PG_HEAD,
+  PG_RESERVED,
+  PG_SWAPBACKED,
+  PG_WRITTEN,
+} from '../mm/page_flags.ts';
+import { isHugePmd, pmdSlot } from '../mm/pgalloc.ts';
+import { PTE_P, ptePfn, tableRow } from '../mm/pgtable.ts';
+import { OPS_FILE, OPS_SPECIAL, OPS_UNKNOWN } from '../mm/vm_flags.ts';
+import { ORDERS } from './tally.ts';
+
+/** Pages that contpte can map as one entry: naturally aligned, of one folio. */
+const CONT_PAGES = 16;
+
+/** Bytes, but for the shares. */
+export interface Census {
+  /** Anonymous and shared memory by the order of its folio. */
+  readonly anonByOrder: readonly number[];
+  readonly shmemByOrder: readonly number[];
+  /** In frames of which no access is known: what larger folios cost. */
+  readonly waste: number;
+  /** Mapped anonymous and shared memory, each mapping counted. */
+  readonly mapped: number;
+  /** Shares of `mapped`: by PMDs, and in aligned runs of 64 kB (arm64's contpte; PMDs included). */
+  readonly thpShare: number;
+  readonly contpteShare: number;
+}
+
+export function takeCensus(m: Machine): Census {
+  const anon = new Array<number>(ORDERS).fill(0);
+  const shmem = new Array<number>(ORDERS).fill(0);
+  const { flags } = m.page;
+  let waste = 0;
+  for (let pfn = 2; pfn < m.wilderness; ) {
+    const f = flags[pfn]!;
+    if ((f & PG_BUDDY) !== 0) {
+      pfn += 1 << (f & ORDER_MASK);
+      continue;
+    }
+    const order = (f & PG_HEAD) !== 0 ? f & ORDER_MASK : 0;
+    const n = 1 << order;
+    if ((f & (PG_ANON | PG_SWAPBACKED)) !== 0 && (f & PG_RESERVED) === 0) {
+      if ((f & PG_ANON) !== 0) anon[order]! += n * 4096;
+      else shmem[order]! += n * 4096;
+      for (let i = pfn; i < pfn + n; i++) if ((flags[i]! & PG_WRITTEN) === 0) waste += 4096;
+    }
+    pfn += n;
+  }
+  let mapped = 0;
+  let byPmd = 0;
+  let byRuns = 0;
+  for (let mm = 1; mm < m.mm.used; mm++) {
+    if (m.mm.users[mm] === 0) continue;
+    coverage(m, mm);
+    mapped += covered.pages;
+    byPmd += covered.pmd;
+    byRuns += covered.runs;
+  }
+  return {
+    anonByOrder: anon,
+    shmemByOrder: shmem,
+    waste,
+    mapped: mapped * 4096,
+    thpShare: mapped === 0 ? 0 : byPmd / mapped,
+    contpteShare: mapped === 0 ? 0 : (byPmd + byRuns) / mapped,
+  };
+}
+
+/** What the last coverage() counted, in pages. */
+const covered = { pages: 0, pmd: 0, runs: 0 };
+
+function coverage(m: Machine, mm: MmRow): void {
+  covered.pages = 0;
+  covered.pmd = 0;
+  covered.runs = 0;
+  const { start, end, ops, next } = m.vma;
+  for (let v = m.mm.firstVma[mm]!; v !== 0; v = next[v]!) {
+    const kind = ops[v]!;
+    if (kind === OPS_FILE || kind === OPS_SPECIAL || kind === OPS_UNKNOWN) continue;
+    for (let at = start[v]!; at < end[v]!; ) {
+      const stop = Math.min(at - (at % PMD_PAGES) + PMD_PAGES, end[v]!);
+      const slot = pmdSlot(m, mm, at);
+      const entry = slot === 0 ? 0 : m.pt[slot]!;
+      if (isHugePmd(entry)) {
+        covered.pages += stop - at;
+        covered.pmd += stop - at;
+      } else if (entry !== 0) {
+        const base = tableRow(entry) * 512;
+        inTable(m, base + (at % PMD_PAGES), base + (at % PMD_PAGES) + (stop - at));
+      }
+      at = stop;
+    }
+  }
+}
+
+function inTable(m: Machine, from: number, to: number): void {
+  const { pt } = m;
+  for (let slot = from; slot < to; ) {
+    const entry = pt[slot]!;
+    if ((entry & PTE_P) === 0) {
+      slot++;
+      continue;
+    }
+    if (slot % CONT_PAGES === 0 && slot + CONT_PAGES <= to && isRun(m, slot)) {
+      covered.pages += CONT_PAGES;
+      covered.runs += CONT_PAGES;
+      slot += CONT_PAGES;
+      continue;
+    }
+    covered.pages++;
+    slot++;
+  }
+}
+
+/** Sixteen entries map sixteen frames in order, from an aligned one, of one folio. */
+function isRun(m: Machine, slot: number): boolean {
+  const pfn = ptePfn(m.pt[slot]!);
+  if (pfn % CONT_PAGES !== 0) return false;
+  const order = m.page.flags[pfn]! & ORDER_MASK;
+  const huge = m.page.flags[pfn - (pfn % PMD_PAGES)]!;
+  const inHuge = (huge & PG_HEAD) !== 0 && (huge & ORDER_MASK) === PMD_ORDER;
+  if (order < 4 && !inHuge) return false;
+  for (let i = 1; i < CONT_PAGES; i++) {
+    const entry = m.pt[slot + i]!;
+    if ((entry & PTE_P) === 0 || ptePfn(entry) !== pfn + i) return false;
+  }
+  return true;
+}

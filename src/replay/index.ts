@@ -1,0 +1,6 @@
+export * from './boot.ts';
+export * from './census.ts';
+export * from './peaks.ts';
+export * from './run.ts';
+export * from './state.ts';
+export * from './tally.ts';

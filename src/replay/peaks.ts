@@ -1,0 +1,84 @@
+/**
+ * How much memory is in use: the largest amounts, and samples over the time of the recording.
+ * Memory only becomes less in a few calls, so that looking before each of them, and at the end,
+ * gives the exact peak.
+ */
+import type { MmRow } from '../base/index.ts';
+import type { Machine } from '../mm/mm_types.ts';
+import {
+  NR_ANON_THPS,
+  NR_FILE_PAGES,
+  NR_FREE_PAGES,
+  NR_SHMEM,
+  NR_SHMEM_PMDMAPPED,
+} from '../mm/vmstat.ts';
+import type { Process, Replay } from './state.ts';
+
+/** Pages in frames of anonymous memory: mapped, or part of a folio of which some page is. */
+export function anonFrames(m: Machine): number {
+  const v = m.vmstat;
+  return m.pages - 2 - v[NR_FREE_PAGES]! - v[NR_FILE_PAGES]!;
+}
+
+/** Pages that the programs cost: anonymous memory and shared memory, each frame once. */
+export function memoryInUse(m: Machine): number {
+  return anonFrames(m) + m.vmstat[NR_SHMEM]!;
+}
+
+export function rssOf(m: Machine, mm: MmRow): number {
+  return m.mm.rssAnon[mm]! + m.mm.rssFile[mm]! + m.mm.rssShmem[mm]!;
+}
+
+/** One line a sample; all columns are equally long. Sizes are bytes. */
+export interface Series {
+  /** Nanoseconds since the recording began. */
+  readonly time: number[];
+  readonly anon: number[];
+  readonly shmem: number[];
+  /** Pages of files that some process maps, each process by itself. */
+  readonly file: number[];
+  /** Part of anon and shmem that is mapped by PMDs. */
+  readonly huge: number[];
+  /** Faults up to here. */
+  readonly faults: number[];
+}
+
+export class Peaks {
+  /** Pages, and the row before which they were in use. */
+  memory = 0;
+  row = 0;
+  time = 0;
+  anon = 0;
+  shmem = 0;
+  readonly series: Series = { time: [], anon: [], shmem: [], file: [], huge: [], faults: [] };
+
+  /** To be called before memory of `process` may become less. */
+  note(r: Replay, process: Process, row: number): void {
+    const { m } = r;
+    const rss = rssOf(m, m.task.mm[process.task]!);
+    if (rss > process.peak) process.peak = rss;
+    this.noteMachine(m, row);
+  }
+
+  noteMachine(m: Machine, row: number): void {
+    const used = memoryInUse(m);
+    if (used <= this.memory) return;
+    this.memory = used;
+    this.row = row;
+    this.shmem = m.vmstat[NR_SHMEM]!;
+    this.anon = used - this.shmem;
+  }
+
+  sample(r: Replay, time: number): void {
+    const { m } = r;
+    const { series } = this;
+    let file = 0;
+    for (let mm = 1; mm < m.mm.used; mm++) file += m.mm.rssFile[mm]!;
+    series.time.push(time);
+    series.anon.push(anonFrames(m) * 4096);
+    series.shmem.push(m.vmstat[NR_SHMEM]! * 4096);
+    series.file.push(file * 4096);
+    series.huge.push((m.vmstat[NR_ANON_THPS]! + m.vmstat[NR_SHMEM_PMDMAPPED]!) * 512 * 4096);
+    series.faults.push(r.tally.total());
+  }
+}

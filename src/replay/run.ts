@@ -1,0 +1,215 @@
+/** Executes a trace on a modelled machine. */
+import { findKernel } from '../mm/release.ts';
+import type { Machine } from '../mm/mm_types.ts';
+import type { Release } from '../mm/mm_types.ts';
+import {
+  OP_BRK,
+  OP_EXEC,
+  OP_EXIT,
+  OP_FALLOCATE,
+  OP_FORK,
+  OP_FTRUNCATE,
+  OP_MADVISE,
+  OP_MAP,
+  OP_MLOCK,
+  OP_MLOCKALL,
+  OP_MMAP,
+  OP_MPROTECT,
+  OP_MREMAP,
+  OP_MUNLOCK,
+  OP_MUNLOCKALL,
+  OP_MUNMAP,
+  OP_PRCTL,
+  OP_PRESENT,
+  OP_SHMAT,
+  OP_SHMCTL,
+  OP_SHMDT,
+  OP_SHMGET,
+  OP_TOUCH,
+  type Trace,
+} from '../trace/index.ts';
+import { bootFor, placementOf, type SettingWrite } from './boot.ts';
+import * as calls from './calls.ts';
+import { type Census, takeCensus } from './census.ts';
+import { FileBook } from './file_book.ts';
+import { attachMapping, makePresent } from './attach.ts';
+import { Peaks } from './peaks.ts';
+import { exec, exit, fork, processOf } from './processes.ts';
+import { prctl } from './thp_prctl.ts';
+import { type Process, Replay } from './state.ts';
+import { touch } from './touch.ts';
+
+export interface ReplayOptions {
+  readonly release: Release;
+  /** Written on top of the recording's settings. */
+  readonly settings: readonly SettingWrite[];
+  /** As while recording: THP off for every process, whatever the settings say. */
+  readonly thpDisabled?: boolean;
+  /** Samples over the time of the recording; 0 = none. */
+  readonly samples?: number;
+  /** Stop before this row. */
+  readonly until?: number;
+  /** A machine of equal size that is used no more. */
+  readonly reuse?: Machine;
+}
+
+/** A replay that has run; `refused` settings were not written. */
+export interface Replayed {
+  readonly replay: Replay;
+  readonly refused: readonly SettingWrite[];
+}
+
+/** The row where each of `n` equal parts of the recording's time ends, and the time. */
+function sampleRows(trace: Trace, n: number, rows: number): { row: number; time: number }[] {
+  const { time } = trace.events;
+  const begin = rows > 0 ? time[0]! : 0;
+  const span = rows > 0 ? time[rows - 1]! - begin : 0;
+  const found: { row: number; time: number }[] = [];
+  let row = 0;
+  for (let i = 1; i <= n; i++) {
+    const at = begin + (span * i) / n;
+    if (span === 0) row = Math.floor((rows * i) / n);
+    else {
+      // Ascending, so that a search from the last row on is one pass.
+      let low = row;
+      let high = rows;
+      while (low < high) {
+        const mid = (low + high) >> 1;
+        if (time[mid]! <= at) low = mid + 1;
+        else high = mid;
+      }
+      row = low;
+    }
+    found.push({ row: i === n ? rows : row, time: at });
+  }
+  return found;
+}
+
+export function startReplay(trace: Trace, options: ReplayOptions): Replayed {
+  const { meta } = trace;
+  const { release, settings } = options;
+  const { kernel, refused } = bootFor(meta, release, settings, options.reuse);
+  const { m } = kernel;
+  const then = recordedMachine(trace, release);
+  const replay = new Replay(trace, kernel, new FileBook(trace, kernel.state), new Peaks(), {
+    recordedPlaces: placementOf(m.settings) === then.placement,
+    thpDisabled: options.thpDisabled === true,
+    sameFaultAround: m.settings.faultAroundPages <= then.faultAround,
+  });
+  return { replay, refused };
+}
+
+interface Recorded {
+  readonly placement: string;
+  readonly faultAround: number;
+}
+
+const recordedMachines = new WeakMap<Trace, Recorded>();
+
+/** What the recording's own settings come to: asked of a machine once for each trace. */
+function recordedMachine(trace: Trace, release: Release): Recorded {
+  const known = recordedMachines.get(trace);
+  if (known !== undefined) return known;
+  const small = { ...trace.meta, machine: { ...trace.meta.machine, memory: 1 } };
+  const { m } = bootFor(small, release, []).kernel;
+  const found = {
+    placement: placementOf(m.settings),
+    faultAround: m.settings.faultAroundPages,
+  };
+  recordedMachines.set(trace, found);
+  return found;
+}
+
+/** Runs the events: all, or those before `until`. */
+export function runReplay(r: Replay, options: ReplayOptions): void {
+  const rows = Math.min(options.until ?? r.trace.events.rows, r.trace.events.rows);
+  const samples = options.samples ?? 0;
+  let from = 0;
+  for (const { row, time } of sampleRows(r.trace, samples, rows)) {
+    runRows(r, from, row);
+    r.peaks.sample(r, time);
+    from = Math.max(from, row);
+  }
+  runRows(r, from, rows);
+  for (const process of r.processes.values()) r.peaks.note(r, process, rows);
+}
+
+function runRows(r: Replay, from: number, to: number): void {
+  const { op, pid, vpn, offset, length, arg, arg2 } = r.trace.events;
+  let process: Process | undefined;
+  for (let i = from; i < to; i++) {
+    if (process === undefined || process.pid !== pid[i]!) process = processOf(r, pid[i]!);
+    if (op[i] === OP_TOUCH) {
+      const bytes = length[i]!;
+      const pages = bytes <= 1 ? 1 : Math.ceil((offset[i]! + bytes) / 4096);
+      touch(r, process, vpn[i]!, pages, arg[i]!, arg2[i]!);
+      continue;
+    }
+    runEvent(r, process, i);
+    // It may have ended, or begun anew.
+    process = undefined;
+  }
+}
+
+function runEvent(r: Replay, process: Process, i: number): void {
+  const e = r.trace.events;
+  switch (e.op[i]) {
+    case OP_MMAP:
+      return calls.mmap(r, process, i);
+    case OP_MUNMAP:
+      return calls.munmap(r, process, i);
+    case OP_MREMAP:
+      return calls.mremap(r, process, i);
+    case OP_MPROTECT:
+      return calls.mprotect(r, process, i);
+    case OP_MADVISE:
+      return calls.madvise(r, process, i);
+    case OP_BRK:
+      return calls.brk(r, process, i);
+    case OP_MLOCK:
+      return calls.mlock(r, process, i);
+    case OP_MUNLOCK:
+      return calls.munlock(r, process, i);
+    case OP_MLOCKALL:
+      return calls.mlockall(r, process, i);
+    case OP_MUNLOCKALL:
+      return calls.munlockall(r, process, i);
+    case OP_SHMGET:
+      return calls.shm(r, process, 'shmget', i);
+    case OP_SHMAT:
+      return calls.shm(r, process, 'shmat', i);
+    case OP_SHMDT:
+      return calls.shm(r, process, 'shmdt', i);
+    case OP_SHMCTL:
+      return calls.shm(r, process, 'shmctl', i);
+    case OP_FTRUNCATE:
+      return calls.ftruncate(r, process, i);
+    case OP_FALLOCATE:
+      return calls.fallocate(r, process, i);
+    case OP_PRCTL:
+      return prctl(r, process, i);
+    case OP_FORK:
+      return fork(r, process, e.result[i]!, e.arg2[i]!);
+    case OP_EXEC:
+      return exec(r, process, i);
+    case OP_EXIT:
+      return exit(r, process, i);
+    case OP_MAP:
+      return attachMapping(r, process, i);
+    case OP_PRESENT:
+      return makePresent(r, process, i);
+    default:
+      return;
+  }
+}
+
+/** The state at the row before which most memory was in use: the trace runs once more, up to it. */
+export function censusAtPeak(trace: Trace, options: ReplayOptions, done: Replay): Census {
+  const { replay } = startReplay(trace, { ...options, reuse: done.m });
+  runReplay(replay, { ...options, until: done.peaks.row, samples: 0 });
+  return takeCensus(replay.m);
+}
+
+export function releaseNamed(name: string): Release | undefined {
+  return findKernel(name);
+}

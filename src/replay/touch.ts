@@ -1,0 +1,111 @@
+/** Accesses: the hot half of a replay. */
+import type { VmaRow, Vpn } from '../base/index.ts';
+import { folioOrder, headOf } from '../mm/folio.ts';
+import {
+  ACCESS_EXEC,
+  ACCESS_READ,
+  ACCESS_WRITE,
+  access,
+  frameAt,
+  leafEntry,
+  vmaForAccess,
+} from '../mm/memory.ts';
+import type { Machine } from '../mm/mm_types.ts';
+import { PG_WRITTEN } from '../mm/page_flags.ts';
+import { PTE_MAPPED } from '../mm/pgtable.ts';
+import { OPS_FILE, OPS_NONE, OPS_SHMEM, OPS_SPECIAL, OPS_UNKNOWN, VM_SHARED } from '../mm/vm_flags.ts';
+import { FAULT_KERNEL, FAULT_TAKEN, TOUCH_EXEC, TOUCH_WRITE } from '../trace/index.ts';
+import { fillCache, fillTmpfs } from './file_book.ts';
+import type { Process, Replay } from './state.ts';
+import { KIND_ANON, KIND_COW, KIND_FILE, KIND_SHMEM } from './tally.ts';
+
+/** Every page of [vpn, vpn + pages), recorded addresses. */
+export function touch(
+  r: Replay,
+  process: Process,
+  vpn: Vpn,
+  pages: number,
+  arg: number,
+  fault: number,
+): void {
+  const kind =
+    (arg & TOUCH_WRITE) !== 0 ? ACCESS_WRITE : (arg & TOUCH_EXEC) !== 0 ? ACCESS_EXEC : ACCESS_READ;
+  const { addresses } = process;
+  for (let at = vpn; at < vpn + pages; at++) {
+    const to = addresses.isIdentity ? at : at + addresses.delta(at);
+    touchPage(r, process, to, kind, fault);
+  }
+}
+
+function touchPage(r: Replay, process: Process, vpn: Vpn, kind: number, fault: number): void {
+  const { m, tally } = r;
+  const { task } = process;
+  const mm = m.task.mm[task]!;
+  tally.touches++;
+  if ((fault & FAULT_TAKEN) !== 0) tally.recorded++;
+  const entry = leafEntry(m, mm, vpn);
+  if (entry === 0) {
+    const v = vmaForAccess(m, task, vpn);
+    if (v === 0) return outside(r, process, fault);
+    const ops = m.vma.ops[v]!;
+    if (ops === OPS_FILE) fillCache(m, v, vpn);
+    else if (ops === OPS_SHMEM && kind !== ACCESS_WRITE) fillTmpfs(m, v, vpn);
+    else if (ops === OPS_UNKNOWN || ops === OPS_SPECIAL) return carry(r, process, KIND_FILE, fault);
+  }
+  const { minflt, majflt } = m.task;
+  const before = minflt[task]! + majflt[task]!;
+  const failed = access(m, task, vpn, kind);
+  if (failed !== 0) return outside(r, process, fault);
+  const taken = minflt[task]! + majflt[task]! - before;
+  const pfn = frameAt(m, mm, vpn);
+  if (taken !== 0) {
+    const v = m.vmf.vma;
+    const order = pfn === 0 ? 0 : folioOrder(m, headOf(m, pfn));
+    tally.add(kindOf(m, v, entry, kind), order, taken);
+    process.minflt += taken;
+    if ((fault & FAULT_KERNEL) !== 0) tally.kernel += taken;
+  } else if ((fault & FAULT_TAKEN) !== 0) {
+    unneeded(r, process, vpn, fault);
+  }
+  m.page.flags[pfn] = m.page.flags[pfn]! | PG_WRITTEN;
+}
+
+function kindOf(m: Machine, v: VmaRow, entry: number, kind: number): number {
+  if ((entry & PTE_MAPPED) !== 0) return KIND_COW;
+  const ops = m.vma.ops[v]!;
+  if (ops === OPS_NONE) return KIND_ANON;
+  if (kind === ACCESS_WRITE && (m.vma.flags[v]! & VM_SHARED) === 0) return KIND_COW;
+  return ops === OPS_FILE ? KIND_FILE : KIND_SHMEM;
+}
+
+/**
+ * The recorded program took a fault where the model takes none. In a file that is what a trace
+ * cannot tell of the page cache (a folio that was not there yet, pages that were taken away and
+ * read again), and no setting of large folios changes it: the fault is counted. In other memory a
+ * larger folio has saved it.
+ */
+function unneeded(r: Replay, process: Process, vpn: Vpn, fault: number): void {
+  const v = vmaForAccess(r.m, process.task, vpn);
+  if (isFile(r.m, v) && r.sameFaultAround) carry(r, process, KIND_FILE, fault);
+  else r.tally.saved++;
+}
+
+function isFile(m: Machine, v: VmaRow): boolean {
+  return m.vma.ops[v] === OPS_FILE;
+}
+
+/** Counted as it was recorded. */
+function carry(r: Replay, process: Process, kind: number, fault: number): void {
+  if ((fault & FAULT_TAKEN) === 0) return;
+  r.tally.carried++;
+  r.tally.add(kind, 0);
+  process.minflt++;
+  if ((fault & FAULT_KERNEL) !== 0) r.tally.kernel++;
+}
+
+/** Memory that the trace does not tell of: the fault is carried over. */
+function outside(r: Replay, process: Process, fault: number): void {
+  r.tally.refused++;
+  r.m.unmodelled = '';
+  carry(r, process, KIND_ANON, fault);
+}
