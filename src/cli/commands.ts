@@ -5,6 +5,7 @@ import { compareCommand } from './compare_command.ts';
 import { addHostCommands } from './host_commands.ts';
 import { kernelsCommand } from './kernels_command.ts';
 import { MODEL, parsePlace } from './place.ts';
+import { addReplayCommands } from './replay_commands.ts';
 import { runCommand } from './run_command.ts';
 import { collectSetting } from './settings.ts';
 import { addTraceCommands } from './trace_commands.ts';
@@ -122,6 +123,8 @@ export function buildCommands(done: (code: number) => void): Command {
 
   addHostCommands(program, common, done);
   addTraceCommands(program, common, done);
+
+  addReplayCommands(program, common, done);
 
   const kernels = program
     .command('kernels')

@@ -83,7 +83,8 @@ export function mmap(r: Replay, process: Process, row: number): void {
   const kind = anonymous ? 'unknown' : r.files.kind(name);
   const asked = e.vpn[row]!;
   if ((flags & MAP_HUGETLB) !== 0 || kind === 'device' || kind === 'hugetlb') {
-    return mapUnknown(r, process, row, recorded, pages);
+    mapUnknown(r, process, row, recorded, pages);
+    return;
   }
   const file = anonymous ? 0 : r.files.open(name);
   if (!fixed && r.recordedPlaces) predict(r, process, row, file, asked, pages, recorded);
@@ -121,7 +122,8 @@ function predict(
 ): void {
   const { events } = r.trace;
   const flags = events.arg2[row]!;
-  const pgoff = (flags & MAP_ANONYMOUS) !== 0 && (flags & MAP_SHARED) !== 0 ? 0 : events.pgoff[row]!;
+  const pgoff =
+    (flags & MAP_ANONYMOUS) !== 0 && (flags & MAP_SHARED) !== 0 ? 0 : events.pgoff[row]!;
   const at = getUnmappedArea(r.m, process.task, file, asked, pages, pgoff, flags);
   r.tally.chosen++;
   if (at !== recorded) r.tally.chosenOtherwise++;
@@ -192,13 +194,19 @@ function onPieces(
   const start = e.vpn[row]!;
   if (process.addresses.isIdentity) {
     const at = word.fromPage(start, e.offset[row]!);
-    refused(r, counting(r, process, () => call(at, number(e.length[row]!))));
+    refused(
+      r,
+      counting(r, process, () => call(at, number(e.length[row]!))),
+    );
     return;
   }
   const end = start + pagesOf(e.length[row]! + e.offset[row]!);
   for (const piece of process.addresses.pieces(start, end)) {
     const at = word.fromPage(piece.start + piece.delta);
-    refused(r, counting(r, process, () => call(at, bytes(piece.pages))));
+    refused(
+      r,
+      counting(r, process, () => call(at, bytes(piece.pages))),
+    );
   }
 }
 
@@ -266,7 +274,10 @@ export function shm(r: Replay, process: Process, name: string, row: number): voi
   const e = r.trace.events;
   const result = e.result[row]!;
   if (result < 0) return;
-  if (name === 'shmat') return shmat(r, process, row);
+  if (name === 'shmat') {
+    shmat(r, process, row);
+    return;
+  }
   r.peaks.note(r, process, row);
   const start = e.vpn[row]!;
   const args: Value[] =
@@ -325,7 +336,10 @@ export function fallocate(r: Replay, process: Process, row: number): void {
   const start = e.pgoff[row]! * PAGE_SIZE + e.offset[row]!;
   const end = start + e.length[row]!;
   const mode = e.arg[row]!;
-  if ((mode & FALLOC_PUNCH_HOLE) !== 0) return punchHole(r.m, inode, start, end);
+  if ((mode & FALLOC_PUNCH_HOLE) !== 0) {
+    punchHole(r.m, inode, start, end);
+    return;
+  }
   const { size } = r.m.inode;
   if ((mode & FALLOC_KEEP_SIZE) === 0 && size[inode]! < end) size[inode] = end;
   const kind = r.files.kind(e.name[row]!);

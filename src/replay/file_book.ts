@@ -23,7 +23,7 @@ import {
 } from '../mm/fs_types.ts';
 import { internName, type Machine } from '../mm/mm_types.ts';
 import { PG_WRITTEN } from '../mm/page_flags.ts';
-import { shmemGetFolio, SGP_FALLOC, shmemResult } from '../mm/shmem.ts';
+import { SGP_FALLOC, shmemGetFolio, shmemResult } from '../mm/shmem.ts';
 import { VM_SHARED } from '../mm/vm_flags.ts';
 import type { FileKind, Trace } from '../trace/index.ts';
 
@@ -138,4 +138,3 @@ export function allocateShmem(m: Machine, inode: InodeRow, first: number, pages:
     at += Math.max(1, shmemResult.allocated);
   }
 }
-

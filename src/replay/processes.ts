@@ -121,7 +121,8 @@ export function mappingOf(r: Replay, row: number): LayoutVma {
 }
 
 function backing(r: Replay, name: number, text: string): { ops: number; file: FileRow } {
-  if (name === 0 || text === '[heap]' || text.startsWith('[stack')) return { ops: OPS_NONE, file: 0 };
+  if (name === 0 || text === '[heap]' || text.startsWith('[stack'))
+    return { ops: OPS_NONE, file: 0 };
   if (text.startsWith('[anon')) return { ops: OPS_NONE, file: 0 };
   if (text.startsWith('[')) return { ops: OPS_SPECIAL, file: 0 };
   switch (r.files.kind(name)) {

@@ -1,7 +1,7 @@
 /** Executes a trace on a modelled machine. */
-import { findKernel } from '../mm/release.ts';
-import type { Machine } from '../mm/mm_types.ts';
-import type { Release } from '../mm/mm_types.ts';
+import { assert } from '../base/index.ts';
+import type { Machine, Release } from '../mm/mm_types.ts';
+import { DEFAULT_KERNEL, findKernel } from '../mm/release.ts';
 import {
   OP_BRK,
   OP_EXEC,
@@ -28,15 +28,15 @@ import {
   OP_TOUCH,
   type Trace,
 } from '../trace/index.ts';
+import { attachMapping, makePresent } from './attach.ts';
 import { bootFor, placementOf, type SettingWrite } from './boot.ts';
 import * as calls from './calls.ts';
 import { type Census, takeCensus } from './census.ts';
 import { FileBook } from './file_book.ts';
-import { attachMapping, makePresent } from './attach.ts';
 import { Peaks } from './peaks.ts';
 import { exec, exit, fork, processOf } from './processes.ts';
-import { prctl } from './thp_prctl.ts';
 import { type Process, Replay } from './state.ts';
+import { prctl } from './thp_prctl.ts';
 import { touch } from './touch.ts';
 
 export interface ReplayOptions {
@@ -155,51 +155,73 @@ function runEvent(r: Replay, process: Process, i: number): void {
   const e = r.trace.events;
   switch (e.op[i]) {
     case OP_MMAP:
-      return calls.mmap(r, process, i);
+      calls.mmap(r, process, i);
+      break;
     case OP_MUNMAP:
-      return calls.munmap(r, process, i);
+      calls.munmap(r, process, i);
+      break;
     case OP_MREMAP:
-      return calls.mremap(r, process, i);
+      calls.mremap(r, process, i);
+      break;
     case OP_MPROTECT:
-      return calls.mprotect(r, process, i);
+      calls.mprotect(r, process, i);
+      break;
     case OP_MADVISE:
-      return calls.madvise(r, process, i);
+      calls.madvise(r, process, i);
+      break;
     case OP_BRK:
-      return calls.brk(r, process, i);
+      calls.brk(r, process, i);
+      break;
     case OP_MLOCK:
-      return calls.mlock(r, process, i);
+      calls.mlock(r, process, i);
+      break;
     case OP_MUNLOCK:
-      return calls.munlock(r, process, i);
+      calls.munlock(r, process, i);
+      break;
     case OP_MLOCKALL:
-      return calls.mlockall(r, process, i);
+      calls.mlockall(r, process, i);
+      break;
     case OP_MUNLOCKALL:
-      return calls.munlockall(r, process, i);
+      calls.munlockall(r, process, i);
+      break;
     case OP_SHMGET:
-      return calls.shm(r, process, 'shmget', i);
+      calls.shm(r, process, 'shmget', i);
+      break;
     case OP_SHMAT:
-      return calls.shm(r, process, 'shmat', i);
+      calls.shm(r, process, 'shmat', i);
+      break;
     case OP_SHMDT:
-      return calls.shm(r, process, 'shmdt', i);
+      calls.shm(r, process, 'shmdt', i);
+      break;
     case OP_SHMCTL:
-      return calls.shm(r, process, 'shmctl', i);
+      calls.shm(r, process, 'shmctl', i);
+      break;
     case OP_FTRUNCATE:
-      return calls.ftruncate(r, process, i);
+      calls.ftruncate(r, process, i);
+      break;
     case OP_FALLOCATE:
-      return calls.fallocate(r, process, i);
+      calls.fallocate(r, process, i);
+      break;
     case OP_PRCTL:
-      return prctl(r, process, i);
+      prctl(r, process, i);
+      break;
     case OP_FORK:
-      return fork(r, process, e.result[i]!, e.arg2[i]!);
+      fork(r, process, e.result[i]!, e.arg2[i]!);
+      break;
     case OP_EXEC:
-      return exec(r, process, i);
+      exec(r, process, i);
+      break;
     case OP_EXIT:
-      return exit(r, process, i);
+      exit(r, process, i);
+      break;
     case OP_MAP:
-      return attachMapping(r, process, i);
+      attachMapping(r, process, i);
+      break;
     case OP_PRESENT:
-      return makePresent(r, process, i);
+      makePresent(r, process, i);
+      break;
     default:
-      return;
+      break;
   }
 }
 
@@ -210,6 +232,9 @@ export function censusAtPeak(trace: Trace, options: ReplayOptions, done: Replay)
   return takeCensus(replay.m);
 }
 
-export function releaseNamed(name: string): Release | undefined {
-  return findKernel(name);
+/** The kernel of this name, which is modelled; without a name, the newest. */
+export function releaseNamed(name: string = DEFAULT_KERNEL): Release {
+  const release = findKernel(name);
+  assert(release !== undefined, 'a kernel that is asked for by name is modelled');
+  return release;
 }

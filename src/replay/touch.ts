@@ -13,7 +13,14 @@ import {
 import type { Machine } from '../mm/mm_types.ts';
 import { PG_WRITTEN } from '../mm/page_flags.ts';
 import { PTE_MAPPED } from '../mm/pgtable.ts';
-import { OPS_FILE, OPS_NONE, OPS_SHMEM, OPS_SPECIAL, OPS_UNKNOWN, VM_SHARED } from '../mm/vm_flags.ts';
+import {
+  OPS_FILE,
+  OPS_NONE,
+  OPS_SHMEM,
+  OPS_SPECIAL,
+  OPS_UNKNOWN,
+  VM_SHARED,
+} from '../mm/vm_flags.ts';
 import { FAULT_KERNEL, FAULT_TAKEN, TOUCH_EXEC, TOUCH_WRITE } from '../trace/index.ts';
 import { fillCache, fillTmpfs } from './file_book.ts';
 import type { Process, Replay } from './state.ts';
@@ -44,30 +51,42 @@ function touchPage(r: Replay, process: Process, vpn: Vpn, kind: number, fault: n
   tally.touches++;
   if ((fault & FAULT_TAKEN) !== 0) tally.recorded++;
   const entry = leafEntry(m, mm, vpn);
-  if (entry === 0) {
-    const v = vmaForAccess(m, task, vpn);
-    if (v === 0) return outside(r, process, fault);
-    const ops = m.vma.ops[v]!;
-    if (ops === OPS_FILE) fillCache(m, v, vpn);
-    else if (ops === OPS_SHMEM && kind !== ACCESS_WRITE) fillTmpfs(m, v, vpn);
-    else if (ops === OPS_UNKNOWN || ops === OPS_SPECIAL) return carry(r, process, KIND_FILE, fault);
-  }
+  if (entry === 0 && !prepare(r, process, vpn, kind, fault)) return;
   const { minflt, majflt } = m.task;
   const before = minflt[task]! + majflt[task]!;
-  const failed = access(m, task, vpn, kind);
-  if (failed !== 0) return outside(r, process, fault);
+  if (access(m, task, vpn, kind) !== 0) {
+    outside(r, process, fault);
+    return;
+  }
   const taken = minflt[task]! + majflt[task]! - before;
   const pfn = frameAt(m, mm, vpn);
   if (taken !== 0) {
-    const v = m.vmf.vma;
     const order = pfn === 0 ? 0 : folioOrder(m, headOf(m, pfn));
-    tally.add(kindOf(m, v, entry, kind), order, taken);
+    tally.add(kindOf(m, m.vmf.vma, entry, kind), order, taken);
     process.minflt += taken;
     if ((fault & FAULT_KERNEL) !== 0) tally.kernel += taken;
   } else if ((fault & FAULT_TAKEN) !== 0) {
     unneeded(r, process, vpn, fault);
   }
   m.page.flags[pfn] = m.page.flags[pfn]! | PG_WRITTEN;
+}
+
+/** A page that has no entry yet: false where the model cannot serve the access itself. */
+function prepare(r: Replay, process: Process, vpn: Vpn, kind: number, fault: number): boolean {
+  const { m } = r;
+  const v = vmaForAccess(m, process.task, vpn);
+  if (v === 0) {
+    outside(r, process, fault);
+    return false;
+  }
+  const ops = m.vma.ops[v]!;
+  if (ops === OPS_FILE) fillCache(m, v, vpn);
+  else if (ops === OPS_SHMEM && kind !== ACCESS_WRITE) fillTmpfs(m, v, vpn);
+  else if (ops === OPS_UNKNOWN || ops === OPS_SPECIAL) {
+    carry(r, process, KIND_FILE, fault);
+    return false;
+  }
+  return true;
 }
 
 function kindOf(m: Machine, v: VmaRow, entry: number, kind: number): number {

@@ -1,6 +1,7 @@
 export * from './compare_view.ts';
 export * from './inspect_view.ts';
 export * from './kernels_view.ts';
+export * from './replay_view.ts';
 export * from './run_view.ts';
 export type { ViewOptions } from './task_view.ts';
 export * from './text.ts';

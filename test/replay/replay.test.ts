@@ -1,0 +1,214 @@
+/** Small programs whose faults under other settings can be counted by hand. */
+import { expect, test } from 'vitest';
+import {
+  censusAtPeak,
+  KIND_ANON,
+  KIND_COW,
+  KIND_FILE,
+  KIND_SHMEM,
+  ORDERS,
+  releaseNamed,
+  replayReport,
+} from '../../src/replay/index.ts';
+import { ANON_2M, ANON_64K, run, SHMEM_64K, setting, Tape, TOP } from './world.ts';
+
+const A = 0x7ff000000;
+
+function faults(replay: ReturnType<typeof run>, kind: number, order: number): number {
+  return replay.tally.faults[kind * ORDERS + order]!;
+}
+
+test('first touches of anonymous memory: one fault a folio', () => {
+  const trace = new Tape().exec().mmap(A, 64).write(A, 64).trace();
+  expect(run(trace).tally.total()).toBe(64);
+  const r = run(trace, ANON_64K);
+  expect(r.tally.total()).toBe(4);
+  expect(faults(r, KIND_ANON, 4)).toBe(4);
+  expect(r.tally.saved).toBe(60);
+});
+
+test('a mapping that is not aligned: small pages at its ends', () => {
+  const trace = new Tape()
+    .exec()
+    .mmap(A + 3, 32)
+    .write(A + 3, 32)
+    .trace();
+  const r = run(trace, ANON_64K);
+  expect([faults(r, KIND_ANON, 0), faults(r, KIND_ANON, 4)]).toEqual([16, 1]);
+});
+
+test('the peak counts each frame once, and what no access needed is waste', () => {
+  const trace = new Tape().exec().mmap(A, 512).write(A, 10).trace();
+  const options = { release: releaseNamed(), settings: [setting(ANON_2M)] };
+  const r = run(trace, ANON_2M);
+  expect(r.peaks.memory).toBe(512);
+  const census = censusAtPeak(trace, options, r);
+  expect(census.waste).toBe(502 * 4096);
+  expect(census.thpShare).toBe(1);
+  expect(census.anonByOrder[9]).toBe(512 * 4096);
+});
+
+test('the peak is seen although everything is unmapped behind it', () => {
+  const trace = new Tape()
+    .exec()
+    .mmap(A, 40)
+    .write(A, 40)
+    .munmap(A, 40)
+    .mmap(A, 8)
+    .write(A, 8)
+    .trace();
+  const r = run(trace);
+  expect(r.peaks.memory).toBe(40);
+  expect(r.tally.total()).toBe(48);
+});
+
+test('contpte: an aligned run of sixteen pages of one folio, and no other', () => {
+  const trace = new Tape().exec().mmap(A, 32).write(A, 16).trace();
+  const settings = [setting(ANON_64K)];
+  const census = censusAtPeak(trace, { release: releaseNamed(), settings }, run(trace, ANON_64K));
+  expect(census.contpteShare).toBe(1);
+  const small = censusAtPeak(trace, { release: releaseNamed(), settings: [] }, run(trace));
+  expect(small.contpteShare).toBe(0);
+});
+
+test('fork: the child copies what it writes; the parent takes over what is left', () => {
+  const trace = new Tape()
+    .exec()
+    .mmap(A, 4)
+    .write(A, 4)
+    .fork(101)
+    .as(101)
+    .write(A, 2)
+    .exit()
+    .as(100)
+    .write(A, 4)
+    .trace();
+  const r = run(trace);
+  expect(r.tally.total()).toBe(10);
+  expect(r.tally.ofKind(KIND_COW)).toBe(6);
+  expect(r.peaks.memory).toBe(6);
+});
+
+test('vfork: the child lives in its parent until it executes a program', () => {
+  const trace = new Tape()
+    .exec()
+    .mmap(A, 4)
+    .fork(101, 0x100)
+    .as(101)
+    .write(A, 1)
+    .exec('/usr/bin/other')
+    .mmap(A + 64, 4)
+    .write(A + 64, 4)
+    .exit()
+    .as(100)
+    .write(A + 1, 3)
+    .trace();
+  const r = run(trace);
+  expect(r.tally.total()).toBe(8);
+  expect(r.tally.refused).toBe(0);
+  expect(r.peaks.memory).toBe(5);
+});
+
+test('shared memory is aligned to the largest size: what the trace names moves along', () => {
+  const at = TOP - 40;
+  const trace = new Tape()
+    .exec()
+    .map(TOP - 8, 8, '[vdso]', 5)
+    .shared(at, 32)
+    .write(at, 32)
+    .fork(101)
+    .as(101)
+    .read(at, 32)
+    .trace();
+  const plain = run(trace);
+  expect(plain.tally.moved).toBe(0);
+  expect(plain.tally.ofKind(KIND_SHMEM)).toBe(32 + 3);
+  const r = run(trace, SHMEM_64K);
+  expect(r.tally.moved).toBe(1);
+  expect(faults(r, KIND_SHMEM, 4)).toBe(2 + 2);
+});
+
+test('mremap and munmap of a mapping that has moved', () => {
+  const at = TOP - 40;
+  const trace = new Tape()
+    .exec()
+    .map(TOP - 8, 8, '[vdso]', 5)
+    .shared(at, 32)
+    .write(at, 32)
+    .mremap(at, 32, at - 64, 32, 3)
+    .write(at - 64, 32)
+    .munmap(at - 64, 32)
+    .trace();
+  const r = run(trace, SHMEM_64K);
+  expect(r.tally.refusedCalls).toBe(0);
+  expect(r.tally.refused).toBe(0);
+  expect(r.m.mm.rssShmem[r.m.task.mm[r.processes.get(100)!.task]!]).toBe(0);
+});
+
+test('brk: the heap begins where the first call says', () => {
+  const trace = new Tape().exec().brk(0x1000).brk(0x1020).write(0x1000, 32).brk(0x1008).trace();
+  const r = run(trace, ANON_64K);
+  expect(r.tally.total()).toBe(2);
+  expect(r.m.mm.rssAnon[r.m.task.mm[r.processes.get(100)!.task]!]).toBe(8);
+});
+
+test('faults of files are carried over: large folios do not change them', () => {
+  const trace = new Tape()
+    .exec()
+    .mmap(A, 64, 2, '/usr/lib/libc.so.6')
+    .read(A)
+    .read(A + 1)
+    .read(A + 32)
+    .trace();
+  for (const r of [run(trace), run(trace, ANON_64K)]) {
+    expect(r.tally.ofKind(KIND_FILE)).toBe(3);
+    expect(r.tally.carried).toBe(1);
+  }
+  const wide = run(trace, '/sys/kernel/debug/fault_around_bytes=262144');
+  expect(wide.tally.ofKind(KIND_FILE)).toBe(1);
+});
+
+test('MADV_DONTNEED gives memory back, and its pages fault again', () => {
+  const trace = new Tape().exec().mmap(A, 32).write(A, 32).madvise(A, 32, 4).write(A, 32).trace();
+  expect(run(trace).tally.total()).toBe(64);
+  const r = run(trace, ANON_64K);
+  expect(r.tally.total()).toBe(4);
+  expect(r.peaks.memory).toBe(32);
+});
+
+test('accesses to memory that the trace does not tell of count as recorded', () => {
+  const r = run(new Tape().exec().write(A, 3).trace());
+  expect(r.tally.total()).toBe(3);
+  expect(r.tally.refused).toBe(3);
+});
+
+test('the report: a prediction is what was measured and the difference of the model', () => {
+  const measured = { minflt: 100, majflt: 0, maxrss: 1048576, seconds: 1, exitCode: 0 };
+  const trace = new Tape().exec().mmap(A, 64).write(A, 60).trace({ measured });
+  const options = { release: releaseNamed(), settings: [setting(ANON_64K)], samples: 4 };
+  const { report } = replayReport(trace, options);
+  expect(report.predicted).toEqual({ minflt: 100 - 60 + 4, maxrss: 1048576 + 4 * 4096 });
+  expect(report.series.anon).toHaveLength(4);
+  expect(report.series.anon.at(-1)).toBe(64 * 4096);
+  expect(report.stats['hugepages-64kB/stats/anon_fault_alloc']).toBe(4);
+  expect(report.processes[0]).toMatchObject({ pid: 100, program: '/usr/bin/app', faults: 4 });
+});
+
+test('a setting that the kernel refuses is said, and nothing is run', () => {
+  const trace = new Tape().exec().mmap(A, 4).write(A, 4).trace();
+  const settings = [setting('hugepages-64kB/enabled=perhaps')];
+  const { refused, report } = replayReport(trace, {
+    release: releaseNamed(),
+    settings,
+    samples: 0,
+  });
+  expect(refused).toEqual(settings);
+  expect(report.faults.total).toBe(0);
+});
+
+test('an empty trace is a report with nothing in it', () => {
+  const options = { release: releaseNamed(), settings: [], samples: 10 };
+  const { report } = replayReport(new Tape().trace(), options);
+  expect(report.faults.total).toBe(0);
+  expect(report.warnings.map((note) => note.code)).toContain('no-touches');
+});
