@@ -34,7 +34,7 @@ import {
 } from './vm_flags.ts';
 import { insertVma } from './vma.ts';
 import { newRange, vmaMergeNewRange } from './vma_merge.ts';
-import { findVmaIntersection, STACK_GUARD_PAGES, vmStartGap } from './vma_tree.ts';
+import { findVmaIntersection, lastVma, STACK_GUARD_PAGES, vmStartGap } from './vma_tree.ts';
 
 /** VM_DATA_DEFAULT_FLAGS of a task without READ_IMPLIES_EXEC. */
 const VM_DATA_DEFAULT_FLAGS = VM_READ | VM_WRITE | VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC;
@@ -84,8 +84,7 @@ function checkBrkLimits(m: Machine, task: TaskRow, start: Vpn, pages: Pages): Er
 /** The VMA that ends highest at or below `vpn` and above `floor`, or 0 (vma_prev_limit). */
 function vmaBelow(m: Machine, mm: number, vpn: Vpn, floor: Vpn): VmaRow {
   const next = findVmaIntersection(m, mm, vpn, Infinity);
-  let v = next !== 0 ? m.vma.prev[next]! : 0;
-  if (next === 0) for (v = m.mm.firstVma[mm]!; v !== 0 && m.vma.next[v] !== 0; ) v = m.vma.next[v]!;
+  const v = next !== 0 ? m.vma.prev[next]! : lastVma(m, mm);
   return v !== 0 && m.vma.end[v]! > floor ? v : 0;
 }
 

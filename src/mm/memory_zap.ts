@@ -3,7 +3,14 @@
  * 6.18). Entries, RSS, mapcounts and references go; swap entries and markers by their own rules.
  */
 import { LEVEL_PAGES } from '../arch/index.ts';
-import { fillColumn, type InodeRow, type MmRow, type VmaRow, type Vpn } from '../base/index.ts';
+import {
+  fillColumn,
+  type InodeRow,
+  type MmRow,
+  modPow2,
+  type VmaRow,
+  type Vpn,
+} from '../base/index.ts';
 import { addRss } from './fault_result.ts';
 import { folioMarkDirty } from './filemap.ts';
 import { folioPages, folioPut, headOf } from './folio.ts';
@@ -198,6 +205,10 @@ export function freePgtables(
   const pgd = m.mm.pgd[mm]!;
   if (pgd === 0) return;
   const top = ceiling === 0 ? Number.POSITIVE_INFINITY : ceiling;
+  // Every table spans 2 MiB at least: the first such block above the floor must be free as well.
+  const into = modPow2(start, 512);
+  const block = start - into + (start - into < floor ? 512 : 0);
+  if (block >= end || block + 512 > top) return;
   freeLevel(m, mm, pgd, 3, 0, start, end, floor, top);
 }
 

@@ -34,7 +34,7 @@ import {
 } from './fs_types.ts';
 import { hugetlbReserve } from './hugetlb.ts';
 import type { Machine } from './mm_types.ts';
-import { cleanUpArea, completeUnmap, gatherUnmap, newUnmap } from './munmap.ts';
+import { abandonUnmap, cleanUpArea, completeUnmap, gatherUnmap, newUnmap } from './munmap.ts';
 import {
   mayExpandVm,
   mlockFutureOk,
@@ -68,7 +68,7 @@ import {
 } from './vm_flags.ts';
 import { insertVmaBetween, VM_LOCKED_MASK, vmaSupportsMlock } from './vma.ts';
 import { newRange, vmaMergeNewRange } from './vma_merge.ts';
-import { findVma, findVmaIntersection, lastVma } from './vma_tree.ts';
+import { findVma, lastVma } from './vma_tree.ts';
 
 export interface Region {
   readonly start: Vpn;
@@ -209,22 +209,28 @@ export function mmapRegion(m: Machine, task: TaskRow, r: Region): Vpn | Errno {
     if ((m.inode.seals[inode]! & F_SEAL_WRITE) !== 0) return -EPERM;
   }
   const end = r.start + r.pages;
-  const u = newUnmap(mm);
-  const first = findVmaIntersection(m, mm, r.start, end);
-  if (first !== 0) {
-    const error = gatherUnmap(m, u, first, r.start, end);
+  const u = newUnmap(mm, r.start, end);
+  const first = findVma(m, mm, r.start);
+  if (first !== 0 && m.vma.start[first]! < end) {
+    const error = gatherUnmap(m, u, first);
     if (error !== 0) return error;
   } else {
-    u.next = findVma(m, mm, r.start);
-    u.prev = u.next !== 0 ? m.vma.prev[u.next]! : lastVma(m, mm);
+    u.next = first;
+    u.prev = first !== 0 ? m.vma.prev[first]! : lastVma(m, mm);
   }
-  if (!mayExpandVm(m, task, r.flags, r.pages - u.pages)) return -ENOMEM;
+  if (!mayExpandVm(m, task, r.flags, r.pages - u.pages)) {
+    abandonUnmap(m, u);
+    return -ENOMEM;
+  }
   let flags = r.flags;
   let charged = 0;
   if (accountable(m, r)) {
     charged = r.pages - u.accounted;
     const error = charged === 0 ? 0 : vmEnoughMemory(m, task, mm, charged);
-    if (error !== 0) return error;
+    if (error !== 0) {
+      abandonUnmap(m, u);
+      return error;
+    }
     u.accounted = 0;
     flags |= VM_ACCOUNT;
   }

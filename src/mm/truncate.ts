@@ -104,6 +104,7 @@ export function truncatePageRange(m: Machine, inode: InodeRow, start: Bytes, las
     if (index >= first && next <= end) dropFolio(m, inode, head);
     at = next;
   }
+  if (m.inode.nrPages[inode] === 0) return;
   const startPage = Math.floor(start / 4096);
   const lastPage = last === Number.POSITIVE_INFINITY ? -1 : Math.floor(last / 4096);
   let sameFolio = startPage === lastPage;
