@@ -165,6 +165,48 @@ export function freeRow(table: TableHead, row: number): void {
   rows.live--;
 }
 
+/** Bytes that placeTable() needs, a multiple of 8. */
+export function tableBytes(table: TableHead, capacity: number): number {
+  let bytes = 8 * Math.ceil(capacity / 2);
+  for (const name of table.columnNames) {
+    bytes += 8 * Math.ceil((columnOf(table, name).BYTES_PER_ELEMENT * capacity) / 8);
+  }
+  return bytes;
+}
+
+/**
+ * Moves the columns into one buffer from byte `at` on, with room for `capacity` rows, so that the
+ * table is saved and restored by copying a range. It must not grow afterwards: assertPlaced().
+ */
+export function placeTable(
+  table: TableHead,
+  buffer: ArrayBuffer,
+  at: number,
+  capacity: number,
+): number {
+  const { rows } = table;
+  const fields = table as unknown as Record<string, AnyArray>;
+  let next = at;
+  for (const name of table.columnNames) {
+    const old = columnOf(table, name);
+    const Kind = old.constructor as new (
+      buffer: ArrayBuffer,
+      at: number,
+      length: number,
+    ) => AnyArray;
+    const column = new Kind(buffer, next, capacity);
+    column.set(old.subarray(0, Math.min(capacity, old.length)) as never);
+    fields[name] = column;
+    next += 8 * Math.ceil(column.byteLength / 8);
+  }
+  const nextFree = new Int32Array(buffer, next, capacity);
+  nextFree.set(rows.nextFree.subarray(0, capacity));
+  rows.nextFree = nextFree;
+  rows.capacity = capacity;
+  listColumns(rows, fields, table.columnNames);
+  return next + 8 * Math.ceil(capacity / 2);
+}
+
 export function copyTable<S extends Schema>(table: Table<S>): Table<S> {
   const columns: Record<string, AnyArray> = {};
   for (const name of table.columnNames) columns[name] = columnOf(table, name).slice();

@@ -13,11 +13,9 @@ import {
   type TaskRow,
 } from '../base/index.ts';
 import { fileGet, filePut } from '../mm/file.ts';
-import { dupMmap } from '../mm/fork.ts';
+import { dropMm, dupMm } from '../mm/fork.ts';
 import { CAP_ALL, FS_DISK, O_LARGEFILE, O_RDWR } from '../mm/fs_types.ts';
 import { internName } from '../mm/mm_types.ts';
-import { exitMmap } from '../mm/munmap.ts';
-import { freeTableRow } from '../mm/pgalloc.ts';
 import { VM_MERGEABLE } from '../mm/vm_flags.ts';
 import { copyTableOf, execTable, installAt, leaveTable, newTable, tableOf } from './fd_table.ts';
 import { type Layout, newMm, staticLayout, unknownLayout } from './layout.ts';
@@ -140,29 +138,6 @@ function comm(path: string): string {
   return path.slice(path.lastIndexOf('/') + 1, path.lastIndexOf('/') + 16);
 }
 
-/** A second address space with the same layout and pages (dup_mm). 0 = no memory. */
-function dupMm(k: KernelState, t: TaskRow, old: MmRow): MmRow {
-  const { m } = k;
-  const mm = newRow(m.mm);
-  const c = m.mm;
-  c.users[mm] = 1;
-  c.lastRegion[mm] = -1;
-  if (dupMmap(m, t, mm, old) === 0) return mm;
-  dropMm(k, mm);
-  return 0;
-}
-
-/** mmput(): the last user takes everything with it. */
-export function dropMm(k: KernelState, mm: MmRow): void {
-  const { m } = k;
-  if (--m.mm.users[mm]! > 0) return;
-  exitMmap(m, mm);
-  for (let u = 1; u < m.uffd.used; u++) if (m.uffd.mm[u] === mm) m.uffd.mm[u] = 0;
-  const pgd = m.mm.pgd[mm]!;
-  if (pgd !== 0) freeTableRow(m, pgd);
-  freeRow(m.mm, mm);
-}
-
 export interface CloneRequest {
   /** CLONE_* and the exit signal in the low byte. */
   readonly flags: number;
@@ -180,7 +155,7 @@ export function clone(k: KernelState, t: TaskRow, request: CloneRequest): TaskRo
   let mm = oldMm;
   if ((flags & CLONE_VM) !== 0) m.mm.users[mm]!++;
   else {
-    mm = dupMm(k, t, oldMm);
+    mm = dupMm(m, t, oldMm);
     if (mm === 0) return -ENOMEM;
   }
   const pid = request.pid ?? takePid(k);
@@ -225,7 +200,7 @@ export function exitTask(k: KernelState, t: TaskRow, status: number): void {
   m.task.alive[t] = 0;
   const mm = m.task.mm[t]!;
   m.task.mm[t] = 0;
-  dropMm(k, mm);
+  dropMm(m, mm);
   leaveTable(k, t);
   const sig = m.task.sig[t]!;
   m.sig.threads[sig]!--;
@@ -330,7 +305,7 @@ export function exec(k: KernelState, t: TaskRow, path: string, layout?: Layout):
   m.task.readExec[t] = 0;
   m.mm.defFlags[mm] = m.mm.defFlags[old]! & VM_MERGEABLE;
   m.task.mm[t] = mm;
-  dropMm(k, old);
+  dropMm(m, old);
   execTable(k, t);
   m.task.comm[t] = internName(m, comm(path));
 }

@@ -1,11 +1,13 @@
 /**
  * fork: the child's address space. Source: mm/mmap.c dup_mmap(), kernel/fork.c dup_mm(), 6.18.
  */
-import { type Errno, freeRow, type MmRow, type TaskRow } from '../base/index.ts';
+import { type Errno, freeRow, type MmRow, newRow, type TaskRow } from '../base/index.ts';
 import { anonVmaFork } from './anon_vma.ts';
 import { fileGet } from './file.ts';
 import { copyPageRange } from './memory_copy.ts';
 import type { Machine } from './mm_types.ts';
+import { exitMmap } from './munmap.ts';
+import { freeTableRow } from './pgalloc.ts';
 import { UFFD_FEATURE_EVENT_FORK, uffdEventWaits, uffdResetCtx } from './uffd_events.ts';
 import { vmEnoughMemory, vmStatAccount } from './util.ts';
 import { VM_ACCOUNT, VM_DONTCOPY, VM_MERGEABLE, VM_NOHUGEPAGE, VM_WIPEONFORK } from './vm_flags.ts';
@@ -82,4 +84,25 @@ export function dupMmap(m: Machine, task: TaskRow, child: MmRow, parent: MmRow):
   }
   m.mm.vmPeak[child] = m.mm.totalVm[child]!;
   return 0;
+}
+
+/** A second address space with the same layout and pages (dup_mm). 0 = no memory. */
+export function dupMm(m: Machine, task: TaskRow, old: MmRow): MmRow {
+  const mm = newRow(m.mm);
+  const c = m.mm;
+  c.users[mm] = 1;
+  c.lastRegion[mm] = -1;
+  if (dupMmap(m, task, mm, old) === 0) return mm;
+  dropMm(m, mm);
+  return 0;
+}
+
+/** mmput(): the last user takes everything with it. */
+export function dropMm(m: Machine, mm: MmRow): void {
+  if (--m.mm.users[mm]! > 0) return;
+  exitMmap(m, mm);
+  for (let u = 1; u < m.uffd.used; u++) if (m.uffd.mm[u] === mm) m.uffd.mm[u] = 0;
+  const pgd = m.mm.pgd[mm]!;
+  if (pgd !== 0) freeTableRow(m, pgd);
+  freeRow(m.mm, mm);
 }

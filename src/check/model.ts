@@ -1,0 +1,47 @@
+/**
+ * What the explorer explores. It knows nothing of what a state is: a model owns one current state,
+ * copies it to a slot and back, changes it by an action, and gives its fingerprint.
+ *
+ * A model whose states differ only in names (of frames, of tasks) gives equal states equal
+ * fingerprints: that is how symmetry is removed.
+ */
+export interface Model {
+  /** Bit i of judge() is properties[i]; at most 31. */
+  readonly properties: readonly string[];
+  /** Makes the initial state the current one. */
+  reset(): void;
+  /** Copies the current state to a slot, and back. Slots are numbered by depth, from 0. */
+  save(slot: number): void;
+  restore(slot: number): void;
+  /** Writes the actions that may be possible now; returns how many. */
+  actions(into: Int32Array): number;
+  /** Performs an action: ACT_DONE, ACT_DISABLED (nothing changed) or ACT_CUT. */
+  act(action: number): number;
+  /** Two words that are equal for equal states, and else differ but for 1 in 2^64. */
+  fingerprint(into: Int32Array): void;
+  /**
+   * Properties that the current state breaks, or the last action broke. `isNew` tells that the
+   * state was not met before: what belongs to the state alone need be judged only then.
+   */
+  judge(isNew: boolean): number;
+  /** Which violations of one property are of the same kind, told once: those of equal words. */
+  kindOf(property: number, action: number): string;
+  /** Actions that commute wherever both are possible, and neither makes the other impossible. */
+  independent?(a: number, b: number): boolean;
+}
+
+export const ACT_DONE = 0;
+/** Not possible here: the state is as before. */
+export const ACT_DISABLED = 1;
+/** Leads out of the bounds: performed, counted, not followed. */
+export const ACT_CUT = 2;
+
+/** The most actions that a state may offer. */
+export const ACTIONS_MAX = 4096;
+
+/** One kind of violation, with the shortest program that shows it. */
+export interface Finding {
+  readonly property: number;
+  readonly kind: string;
+  readonly actions: readonly number[];
+}

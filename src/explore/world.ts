@@ -1,0 +1,399 @@
+/**
+ * A small machine with its first task and files, and the steps that programs are made of. What the
+ * steps do to contents is told to the ghost memory, by the meaning of the calls and not by page
+ * tables: the law `isolation` compares the two.
+ */
+import { assert, newRow, type U64, word } from '../base/index.ts';
+import { filePut, newFile, shmemFileSetup } from '../mm/file.ts';
+import { dropMm, dupMm } from '../mm/fork.ts';
+import {
+  FMODE_LSEEK,
+  FMODE_PREAD,
+  FMODE_PWRITE,
+  FMODE_READ,
+  FMODE_WRITE,
+  FS_DISK,
+  INODE_MEMFD,
+  INODE_NORESERVE,
+  O_RDWR,
+} from '../mm/fs_types.ts';
+import { sysMadvise } from '../mm/madvise.ts';
+import {
+  ACCESS_OK,
+  ACCESS_READ,
+  ACCESS_STUCK,
+  ACCESS_WRITE,
+  access,
+  leafEntry,
+  storeContent,
+} from '../mm/memory.ts';
+import { type Machine, internName, type Release } from '../mm/mm_types.ts';
+import { MAP_ANONYMOUS, MAP_FIXED, MAP_PRIVATE, MAP_SHARED } from '../mm/mman.ts';
+import { sysMmap } from '../mm/mmap.ts';
+import { sysMprotect } from '../mm/mprotect.ts';
+import { sysMremap } from '../mm/mremap.ts';
+import { sysMunmap } from '../mm/munmap.ts';
+import { PTE_P, PTE_W } from '../mm/pgtable.ts';
+import { punchHole, truncateSetsize } from '../mm/truncate.ts';
+import { VM_MAYSHARE } from '../mm/vm_flags.ts';
+import { findVmaIntersection, vmaLookup } from '../mm/vma_tree.ts';
+import { PGFAULT } from '../mm/vmstat.ts';
+import { AccessWatch } from './access_watch.ts';
+import {
+  type Action,
+  ARENA_START,
+  arenaPages,
+  fileOfKind,
+  OP_EXIT,
+  OP_FAULT_AROUND,
+  OP_FORK,
+  OP_MADVISE,
+  OP_MMAP,
+  OP_MPROTECT,
+  OP_MREMAP,
+  OP_MUNMAP,
+  OP_PUNCH,
+  OP_READ,
+  OP_SIZES,
+  OP_TRUNCATE,
+  OP_WRITE,
+  TASK_NAMES,
+} from './alphabet.ts';
+import { type Bounds, type Kind } from './bounds.ts';
+import { LAW_PROGRESS, LawCounts } from './law_bits.ts';
+import { SmallMachine } from './small_machine.ts';
+
+/** Frames: tasks hold at most their arena each, and files their pages; the rest is slack. */
+function frames(bounds: Bounds): number {
+  const needed = (bounds.tasks + 2) * arenaPages(bounds) * 2 + 32;
+  return Math.max(64, 1 << Math.ceil(Math.log2(needed)));
+}
+
+const RW = word.fromNumber(3);
+
+/** A word of a small number, made once. */
+const WORDS: U64[] = [];
+for (let i = 0; i < 512; i++) WORDS.push(word.fromPage(i));
+
+function pages(n: number): U64 {
+  return WORDS[n] ?? word.fromPage(n);
+}
+
+export class World {
+  readonly sm: SmallMachine;
+  readonly m: Machine;
+  readonly bounds: Bounds;
+  readonly counts = new LawCounts();
+  /** Description row of each file that programs use; 0 where the bounds have no such kind. */
+  readonly files: number[] = [0, 0];
+  /** Bits of laws that the last step itself broke. */
+  broken = 0;
+  readonly watch: AccessWatch;
+  private readonly mmapFlags: U64[];
+
+  constructor(release: Release, bounds: Bounds) {
+    this.bounds = bounds;
+    this.sm = new SmallMachine({
+      release,
+      frames: frames(bounds),
+      arenaStart: ARENA_START,
+      arenaPages: arenaPages(bounds),
+      tasks: bounds.tasks + bounds.threads,
+    });
+    this.m = this.sm.m;
+    const { m } = this;
+    const task = this.sm.kernel.spawn({
+      layout: { mmapTopVpn: 0x7ffff7fff, brkStart: 0x10000000, stackTopVpn: 0x7ffffffff, vmas: [] },
+    });
+    assert(task === 1, 'the first task has row 1');
+    m.task.name[task] = internName(m, TASK_NAMES[1]!);
+    m.settings.totalRam = 1 << 20;
+    const order = Math.log2(bounds.pages);
+    if (order > 0) {
+      if (release.shmemPerSize) m.settings.shmemAlways = 1 << order;
+      if (order > 1) m.settings.anonAlways = 1 << order;
+    }
+    for (const kind of bounds.kinds) this.open(kind);
+    this.sm.seal();
+    this.watch = new AccessWatch(m, ARENA_START, arenaPages(bounds), this.counts);
+    this.mmapFlags = bounds.kinds.map((kind) => {
+      const isPrivate = kind === 'anon' || kind.endsWith('private');
+      const anon = fileOfKind(kind) < 0 ? MAP_ANONYMOUS : 0;
+      return word.fromNumber((isPrivate ? MAP_PRIVATE : MAP_SHARED) | anon | MAP_FIXED);
+    });
+  }
+
+  private open(kind: Kind): void {
+    const which = fileOfKind(kind);
+    if (which < 0 || this.files[which] !== 0) return;
+    const { m } = this;
+    const size = this.bounds.pages * 4096;
+    if (which === 0) {
+      const file = shmemFileSetup(m, 1, '/memfd:f', 0, INODE_MEMFD | INODE_NORESERVE);
+      truncateSetsize(m, m.file.inode[file]!, size);
+      this.files[which] = file;
+      return;
+    }
+    const inode = newRow(m.inode);
+    m.inode.kind[inode] = FS_DISK;
+    m.inode.sb[inode] = this.sm.kernel.state.rootSb;
+    m.inode.size[inode] = size;
+    m.inode.nlink[inode] = 1;
+    m.inode.mode[inode] = 0o100600;
+    const mode = FMODE_READ | FMODE_WRITE | FMODE_LSEEK | FMODE_PREAD | FMODE_PWRITE;
+    this.files[which] = newFile(m, inode, mode, O_RDWR, 0);
+  }
+
+  /** Inodes that are there from the start. */
+  get roots(): number[] {
+    return this.files.filter((file) => file !== 0).map((file) => this.m.file.inode[file]!);
+  }
+
+  /** Performs a step; false when it is not possible here. */
+  perform(a: Action): boolean {
+    const { m } = this;
+    this.broken = 0;
+    if (m.task.alive[a.task] === 0) return false;
+    const done = this.step(a, m.task.mm[a.task]!);
+    if (done) this.sm.steps++;
+    assert(!this.sm.overflowed, 'the tables of a small machine hold what the bounds allow');
+    return done;
+  }
+
+  private step(a: Action, mm: number): boolean {
+    const { m } = this;
+    switch (a.op) {
+      case OP_READ:
+      case OP_WRITE:
+        return this.access(a, mm);
+      case OP_MMAP:
+        return this.mmap(a, mm);
+      case OP_MUNMAP:
+        if (findVmaIntersection(m, mm, a.at, a.at + a.pages) === 0) return false;
+        sysMunmap(m, a.task, pages(a.at), pages(a.pages));
+        this.forget(mm, a.at, a.pages);
+        return true;
+      case OP_MREMAP:
+        return this.mremap(a, mm);
+      case OP_FORK:
+        return this.fork(a.task, mm);
+      case OP_EXIT:
+        return this.exit(a.task, mm);
+      case OP_MPROTECT:
+        if (findVmaIntersection(m, mm, a.at, a.at + a.pages) === 0) return false;
+        sysMprotect(m, a.task, pages(a.at), pages(a.pages), word.fromNumber(a.arg), -1);
+        return true;
+      case OP_MADVISE:
+        return this.madvise(a, mm);
+      case OP_TRUNCATE:
+        return this.truncate(a);
+      case OP_PUNCH:
+        return this.punch(a);
+      case OP_FAULT_AROUND:
+        if (m.settings.faultAroundPages === a.pages) return false;
+        m.settings.faultAroundPages = a.pages;
+        return true;
+      case OP_SIZES: {
+        const key = a.arg === 0 ? 'anonAlways' : 'shmemAlways';
+        const value = a.flags === 0 ? 0 : a.pages;
+        if (m.settings[key] === value) return false;
+        m.settings[key] = value;
+        return true;
+      }
+      default:
+        return false;
+    }
+  }
+
+  /**
+   * A load of a page that is present changes nothing and is no step: what it would see is judged in
+   * every state.
+   */
+  private access(a: Action, mm: number): boolean {
+    const { m } = this;
+    const vpn = a.at;
+    const write = a.op === OP_WRITE;
+    const v = vmaLookup(m, mm, vpn);
+    if (v === 0) return false;
+    const entry = leafEntry(m, mm, vpn);
+    const allowed = write
+      ? (entry & (PTE_P | PTE_W)) === (PTE_P | PTE_W)
+      : (entry & PTE_P) !== 0;
+    if (allowed && !write) return false;
+    if (!allowed) this.watch.before(mm, vpn);
+    const faults = m.vmstat[PGFAULT]!;
+    const result = access(m, a.task, vpn, write ? ACCESS_WRITE : ACCESS_READ);
+    const faulted = m.vmstat[PGFAULT]! !== faults;
+    m.vmstat[PGFAULT] = faults;
+    if (!allowed && faulted) {
+      this.counts.met(LAW_PROGRESS, 1);
+      if (result === ACCESS_STUCK) this.broken |= 1 << LAW_PROGRESS;
+      this.broken |= this.watch.after(mm, vpn, write);
+    }
+    if (result === ACCESS_OK) {
+      if (write) this.store(a.task, mm, v, vpn);
+      return true;
+    }
+    // A signal: nothing happened but the fault, which may have left a page table.
+    return faulted;
+  }
+
+  /** A store that an entry allows: to the machine, and to what is due. */
+  store(task: number, mm: number, v: number, vpn: number): void {
+    const { m, sm } = this;
+    const value = sm.steps + 1;
+    storeContent(m, task, vpn, value);
+    if ((m.vma.flags[v]! & VM_MAYSHARE) === 0) {
+      sm.ghostMm[mm * sm.options.arenaPages + vpn - ARENA_START] = value;
+      return;
+    }
+    const inode = m.file.inode[m.vma.file[v]!]!;
+    const index = m.vma.pgoff[v]! + vpn - m.vma.start[v]!;
+    sm.ghostInode[inode * sm.options.arenaPages + index] = value;
+  }
+
+  private mmap(a: Action, mm: number): boolean {
+    const { m } = this;
+    if (findVmaIntersection(m, mm, a.at, a.at + a.pages) !== 0) return false;
+    const kind = this.bounds.kinds[a.arg]!;
+    const which = fileOfKind(kind);
+    const got = sysMmap(m, a.task, {
+      addr: pages(a.at),
+      len: pages(a.pages),
+      prot: RW,
+      flags: this.mmapFlags[a.arg]!,
+      file: which < 0 ? 0 : this.files[which]!,
+      offset: word.ZERO,
+    });
+    if (got < 0) return false;
+    this.forget(mm, a.at, a.pages);
+    if (kind === 'shared') {
+      const inode = m.file.inode[m.vma.file[vmaLookup(m, mm, a.at)]!]!;
+      this.forgetFile(inode, 0);
+    }
+    return true;
+  }
+
+  private mremap(a: Action, mm: number): boolean {
+    const { m } = this;
+    if (!this.isWhole(mm, a.at, a.pages)) return false;
+    const got = sysMremap(m, a.task, {
+      addr: pages(a.at),
+      oldLen: pages(a.pages),
+      newLen: pages(a.pages),
+      flags: word.fromNumber(a.flags),
+      newAddr: pages(a.arg),
+    });
+    if (got >= 0) {
+      this.moveGhost(mm, a.at, a.arg, a.pages);
+      return true;
+    }
+    // Even a refused move may have unmapped its destination.
+    for (let i = 0; i < a.pages; i++) {
+      if (vmaLookup(m, mm, a.arg + i) === 0) this.forget(mm, a.arg + i, 1);
+    }
+    return true;
+  }
+
+  /** The range has no hole, and is one mapping where the release moves no more than one. */
+  private isWhole(mm: number, at: number, n: number): boolean {
+    const { m } = this;
+    let v = vmaLookup(m, mm, at);
+    if (v === 0) return false;
+    while (m.vma.end[v]! < at + n) {
+      const next = m.vma.next[v]!;
+      if (!m.release.mremapMany || next === 0 || m.vma.start[next] !== m.vma.end[v]) return false;
+      v = next;
+    }
+    return true;
+  }
+
+  private fork(task: number, mm: number): boolean {
+    const { m, sm } = this;
+    if (m.task.used > this.bounds.tasks) return false;
+    const childMm = dupMm(m, task, mm);
+    if (childMm === 0) return false;
+    const child = newRow(m.task);
+    for (const name of ['sig', 'files', 'uid', 'euid', 'caps', 'tgid', 'readExec'] as const) {
+      m.task[name][child] = m.task[name][task]!;
+    }
+    m.task.pid[child] = 100 + child;
+    m.task.mm[child] = childMm;
+    m.task.alive[child] = 1;
+    m.task.name[child] = internName(m, TASK_NAMES[child] ?? `t${child}`);
+    const n = sm.options.arenaPages;
+    sm.ghostMm.copyWithin(childMm * n, mm * n, mm * n + n);
+    return true;
+  }
+
+  private exit(task: number, mm: number): boolean {
+    const { m, sm } = this;
+    let others = 0;
+    for (let t = 1; t < m.task.used; t++) if (t !== task && m.task.alive[t] !== 0) others++;
+    if (others === 0) return false;
+    m.task.alive[task] = 0;
+    m.task.mm[task] = 0;
+    dropMm(m, mm);
+    if (m.mm.users[mm] === 0) sm.ghostMm.fill(0, mm * sm.options.arenaPages, (mm + 1) * sm.options.arenaPages);
+    return true;
+  }
+
+  private madvise(a: Action, mm: number): boolean {
+    const { m } = this;
+    if (findVmaIntersection(m, mm, a.at, a.at + a.pages) === 0) return false;
+    sysMadvise(m, a.task, pages(a.at), pages(a.pages), a.arg);
+    if (a.arg === 4) this.forget(mm, a.at, a.pages);
+    return true;
+  }
+
+  private truncate(a: Action): boolean {
+    const { m } = this;
+    const inode = m.file.inode[this.files[a.arg]!]!;
+    if (m.inode.size[inode] === a.pages * 4096) return false;
+    truncateSetsize(m, inode, a.pages * 4096);
+    this.forgetFile(inode, a.pages);
+    // Private copies beyond the end go too.
+    for (let v = m.inode.firstVma[inode]!; v !== 0; v = m.vma.shareNext[v]!) {
+      if ((m.vma.flags[v]! & VM_MAYSHARE) !== 0) continue;
+      const from = Math.max(m.vma.start[v]!, m.vma.start[v]! + a.pages - m.vma.pgoff[v]!);
+      if (from < m.vma.end[v]!) this.forget(m.vma.mm[v]!, from, m.vma.end[v]! - from);
+    }
+    return true;
+  }
+
+  private punch(a: Action): boolean {
+    const { m, sm } = this;
+    const inode = m.file.inode[this.files[a.arg]!]!;
+    if (m.inode.nrPages[inode] === 0) return false;
+    punchHole(m, inode, a.at * 4096, (a.at + a.pages) * 4096);
+    const at = inode * sm.options.arenaPages + a.at;
+    sm.ghostInode.fill(0, at, at + a.pages);
+    return true;
+  }
+
+  private forget(mm: number, at: number, n: number): void {
+    const { ghostMm, options } = this.sm;
+    const from = mm * options.arenaPages + at - ARENA_START;
+    for (let i = from; i < from + n; i++) ghostMm[i] = 0;
+  }
+
+  private forgetFile(inode: number, from: number): void {
+    const { ghostInode, options } = this.sm;
+    const base = inode * options.arenaPages;
+    for (let i = base + from; i < base + options.arenaPages; i++) ghostInode[i] = 0;
+  }
+
+  private moveGhost(mm: number, from: number, to: number, n: number): void {
+    const { ghostMm, options } = this.sm;
+    const base = mm * options.arenaPages - ARENA_START;
+    for (let i = 0; i < n; i++) {
+      ghostMm[base + to + i] = ghostMm[base + from + i]!;
+      ghostMm[base + from + i] = 0;
+    }
+  }
+
+  /** Releases what the world holds beyond the machine; for tests that count references. */
+  close(): void {
+    for (const file of this.files) if (file !== 0) filePut(this.m, file);
+  }
+}
