@@ -3,7 +3,7 @@
  * of violation with one of its shortest programs. Runs in portions, so that the caller may show
  * progress, write a checkpoint or end it.
  */
-import { type Finding, type Model, ACT_CUT, ACT_DISABLED, ACTIONS_MAX } from './model.ts';
+import { ACT_CUT, ACT_DISABLED, ACTIONS_MAX, type Finding, type Model } from './model.ts';
 import { keepNonZero, Seen } from './seen.ts';
 import { Guide, Tree } from './tree.ts';
 

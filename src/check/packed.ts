@@ -137,7 +137,9 @@ export class PackedSearch {
     const { mask } = this;
     const table = new Int32Array(mask + 1).fill(EMPTY);
     for (let node = 0; node < this.used; node++) {
-      let at = (words === 1 ? hash1(this.states[node]!) : hashWords(this.states, node * words, words)) & mask;
+      let at =
+        (words === 1 ? hash1(this.states[node]!) : hashWords(this.states, node * words, words)) &
+        mask;
       while (table[at] !== EMPTY) at = (at + 1) & mask;
       table[at] = words === 1 ? this.states[node]! : node;
     }

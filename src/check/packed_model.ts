@@ -1,5 +1,5 @@
 /** A packed model as one that the general searches take: for toys, and to test those searches. */
-import { type Model, ACT_DONE, ACT_DISABLED } from './model.ts';
+import { ACT_DISABLED, ACT_DONE, type Model } from './model.ts';
 import type { PackedModel } from './packed.ts';
 
 /** An action is the number of a successor. */

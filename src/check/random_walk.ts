@@ -1,6 +1,6 @@
 /** Seeded random walks: long programs, a thin sample of all there are. */
 import { Random } from '../base/index.ts';
-import { type Finding, type Model, ACT_CUT, ACT_DISABLED, ACTIONS_MAX } from './model.ts';
+import { ACT_CUT, ACT_DISABLED, ACTIONS_MAX, type Finding, type Model } from './model.ts';
 import { keepNonZero, Seen } from './seen.ts';
 
 export interface WalkOptions {

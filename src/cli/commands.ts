@@ -1,6 +1,7 @@
 /** The command line: verbs, options, help. */
 import { Command } from 'commander';
 import { parseAt, parseKernel, parseKernels, parseMemory, parseWidth } from './arguments.ts';
+import { addCheckCommand } from './check_verb.ts';
 import { compareCommand } from './compare_command.ts';
 import { addHostCommands } from './host_commands.ts';
 import { kernelsCommand } from './kernels_command.ts';
@@ -122,6 +123,7 @@ export function buildCommands(done: (code: number) => void): Command {
   common(settings(why), false);
 
   addHostCommands(program, common, done);
+  addCheckCommand(program, common, done);
   addTraceCommands(program, common, done);
 
   addReplayCommands(program, common, done);

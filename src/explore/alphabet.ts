@@ -103,7 +103,7 @@ export class Alphabet {
     const both = places(bounds);
     both.forEach((place, i) => {
       this.accesses(t, place);
-      bounds.kinds.forEach((kind, k) => this.mmap(t, place, kind, k));
+      for (const [k, kind] of bounds.kinds.entries()) this.mmap(t, place, kind, k);
       this.ranges(t, place, both[1 - i]!);
     });
     if (this.has('fork')) this.add(OP_FORK, t, 'fork', 'fork()');

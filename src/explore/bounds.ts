@@ -1,14 +1,7 @@
 /** What a check covers: kinds of memory, calls, and how much of each. */
 
 /** What mmap(2) makes: private or shared; of nothing, of a memfd, of a file on ext4. */
-export const KINDS = [
-  'anon',
-  'shared',
-  'memfd',
-  'memfd-private',
-  'disk',
-  'disk-private',
-] as const;
+export const KINDS = ['anon', 'shared', 'memfd', 'memfd-private', 'disk', 'disk-private'] as const;
 export type Kind = (typeof KINDS)[number];
 
 /** Groups of steps besides loads, stores and mmap. */

@@ -8,8 +8,9 @@
  * what no rule of the model looks at: accessed bits, LRU flags, which free block a frame comes from
  * (memory is ample), statistics.
  */
-import { folioPages, headOf } from '../mm/folio.ts';
+
 import { cacheGet } from '../mm/filemap.ts';
+import { folioPages, headOf } from '../mm/folio.ts';
 import { FS_DISK } from '../mm/fs_types.ts';
 import {
   INDEX_HI_MASK,

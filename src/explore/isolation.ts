@@ -1,6 +1,7 @@
 /** The law `isolation` in every state: each page that can be read holds what was last stored to it. */
-import { PTE_P, ptePfn } from '../mm/pgtable.ts';
+
 import { pmdSlot, pteSlotUnder } from '../mm/pgalloc.ts';
+import { PTE_P, ptePfn } from '../mm/pgtable.ts';
 import { VM_MAYSHARE } from '../mm/vm_flags.ts';
 import { LAW_ISOLATION, type LawCounts } from './law_bits.ts';
 import type { SmallMachine } from './small_machine.ts';

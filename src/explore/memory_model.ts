@@ -1,8 +1,9 @@
 /** The memory model as a model that the explorer takes. */
-import { ACT_DISABLED, ACT_DONE, type Model } from '../check/index.ts';
+import { FaultlineBug } from '../base/index.ts';
+import { ACT_DISABLED, ACT_DONE, type Finding, type Model } from '../check/index.ts';
 import type { Release } from '../mm/mm_types.ts';
 import type { Vmf } from '../mm/vmf.ts';
-import { type Action, Alphabet } from './alphabet.ts';
+import { type Action, Alphabet, OP_READ, sizeText, TASK_NAMES } from './alphabet.ts';
 import type { Bounds } from './bounds.ts';
 import { Canonical } from './canonical.ts';
 import { stalePage } from './isolation.ts';
@@ -32,6 +33,16 @@ export class MemoryModel implements Model {
     this.world.sm.save(0);
   }
 
+  /** Faults between two phases. */
+  get faults(): readonly Vmf[] {
+    return NO_FAULTS;
+  }
+
+  /** What the model's own books say where they failed; '' as long as they have not. */
+  get failure(): string {
+    return this.failed;
+  }
+
   reset(): void {
     this.world.sm.restore(0);
   }
@@ -46,28 +57,60 @@ export class MemoryModel implements Model {
   }
 
   actions(into: Int32Array): number {
+    if (this.failed !== '') return 0;
     const n = this.alphabet.length;
     for (let i = 0; i < n; i++) into[i] = i;
     return n;
   }
 
+  /**
+   * The model fails on an assertion only where its books are broken beyond what a kernel can be in:
+   * that is a finding, not a defect, where the release under check may be wrong.
+   */
   act(action: number): number {
-    return this.world.perform(this.alphabet[action]!) ? ACT_DONE : ACT_DISABLED;
+    try {
+      return this.world.perform(this.alphabet[action]!) ? ACT_DONE : ACT_DISABLED;
+    } catch (error) {
+      if (!(error instanceof FaultlineBug)) throw error;
+      this.failed = error.message;
+      return ACT_DONE;
+    }
+  }
+
+  /** Steps that show a finding which is in the state, but which no step has yet seen. */
+  tailOf(found: Finding): string[] {
+    if (found.property !== LAW_ISOLATION) return [];
+    this.reset();
+    for (const action of found.actions) this.act(action);
+    const { sm, counts, m } = this.world;
+    const stale = stalePage(sm, counts);
+    if (stale === null) return [];
+    let task = 1;
+    while (m.task.mm[task] !== stale.mm || m.task.alive[task] === 0) task++;
+    const last = this.alphabet[found.actions.at(-1)!]!;
+    if (last.op === OP_READ && last.task === task && last.at === stale.vpn) return [];
+    return [`${TASK_NAMES[task]!}: read ${sizeText(stale.vpn)}`];
   }
 
   fingerprint(into: Int32Array): void {
+    if (this.failed !== '') {
+      // A machine whose books failed is a state of its own, which nothing follows.
+      into[0] = 1;
+      into[1] = 1;
+      return;
+    }
     this.canonical.run(NO_FAULTS);
     this.canonical.hash(into);
   }
 
   judge(isNew: boolean): number {
     const { world } = this;
+    if (this.failed !== '') return 1 << BOOKS_FAIL;
     let broken = world.broken;
     if (isNew) {
       if (stalePage(world.sm, world.counts) !== null) broken |= 1 << LAW_ISOLATION;
       broken |= this.laws.check(NO_FAULTS);
     }
-    if (this.failed !== '') broken |= 1 << BOOKS_FAIL;
     return broken & this.wanted;
   }
 

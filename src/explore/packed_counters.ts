@@ -18,17 +18,19 @@ import {
   MTHP_NR_ANON,
   MTHP_NR_ANON_PARTIALLY_MAPPED,
   NR_ANON_MAPPED,
+  NR_ANON_THPS,
   NR_FILE_DIRTY,
   NR_FILE_MAPPED,
   NR_FILE_PAGES,
   NR_FREE_PAGES,
+  NR_MLOCK,
   NR_PAGETABLE,
   NR_SHMEM,
+  NR_SHMEM_THPS,
 } from '../mm/vmstat.ts';
 import { LAW_CONTAINMENT, LAW_COUNTERS, LAW_REVERSE_MAP, type LawCounts } from './law_bits.ts';
-import type { Tally } from './packed_laws.ts';
+import { RSS, type Tally } from './tally.ts';
 
-const RSS = 3;
 const anonFolios = new Int32Array(16);
 const anonPartial = new Int32Array(16);
 const blocksOf = new Int32Array(64);
@@ -167,6 +169,8 @@ function machineAgrees(m: Machine, tally: Tally, tables: number): boolean {
     pfn += n;
   }
   const { vmstat, mthp } = m;
+  // No folio of 2 MiB and no locked page is ever in a small machine.
+  for (let item = NR_SHMEM_THPS; item <= NR_ANON_THPS; item++) if (vmstat[item] !== 0) return false;
   for (let order = 1; order <= 9; order++) {
     const base = order * MTHP_ITEMS;
     if (mthp[base + MTHP_NR_ANON] !== anonFolios[order]) return false;
@@ -179,6 +183,7 @@ function machineAgrees(m: Machine, tally: Tally, tables: number): boolean {
     vmstat[NR_FILE_DIRTY] === dirtyPages &&
     vmstat[NR_SHMEM] === shmemPages &&
     vmstat[NR_PAGETABLE] === tables &&
+    vmstat[NR_MLOCK] === 0 &&
     vmstat[NR_FREE_PAGES] === free &&
     blocksAgree(m, tally)
   );

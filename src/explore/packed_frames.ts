@@ -1,5 +1,11 @@
 /** Frames and folios against what was counted: alignment, mapcount, refcount, exclusivity. */
-import { entireMapcount, folioMapcount, folioRefcount, headOf, pagePteMapcount } from '../mm/folio.ts';
+import {
+  entireMapcount,
+  folioMapcount,
+  folioRefcount,
+  headOf,
+  pagePteMapcount,
+} from '../mm/folio.ts';
 import type { Machine } from '../mm/mm_types.ts';
 import {
   ORDER_MASK,
@@ -19,7 +25,7 @@ import {
   LAW_REFCOUNT,
   type LawCounts,
 } from './law_bits.ts';
-import { MM_ROWS, type Tally } from './packed_laws.ts';
+import { MM_ROWS, type Tally } from './tally.ts';
 
 const ORDERS = 11;
 const freeBlocks = new Int32Array(ORDERS);
@@ -99,7 +105,8 @@ function heldByFaults(m: Machine, faults: readonly Vmf[], head: number): number 
   let held = 0;
   for (let i = 0; i < faults.length; i++) {
     const vmf = faults[i]!;
-    if (vmf.phase === PHASE_ANON_INSTALL && vmf.folio !== 0 && headOf(m, vmf.folio) === head) held++;
+    if (vmf.phase === PHASE_ANON_INSTALL && vmf.folio !== 0 && headOf(m, vmf.folio) === head)
+      held++;
     const page = vmf.phase === PHASE_FINISH || vmf.phase === PHASE_WP_INSTALL ? vmf.page : 0;
     if (page !== 0 && headOf(m, page) === head) held++;
     if (vmf.cowPage !== 0 && headOf(m, vmf.cowPage) === head) held++;

@@ -8,7 +8,6 @@
  */
 import { cacheGet } from '../mm/filemap.ts';
 import { folioRefcount, headOf } from '../mm/folio.ts';
-import type { Machine } from '../mm/mm_types.ts';
 import {
   ORDER_MASK,
   PG_ANON,
@@ -21,13 +20,7 @@ import {
 } from '../mm/page_flags.ts';
 import { isHugePmd } from '../mm/pgalloc.ts';
 import { isTable, PTE_MAPPED, PTE_P, PTE_UFFD_WP, PTE_W, ptePfn, tableRow } from '../mm/pgtable.ts';
-import {
-  OPS_NONE,
-  VM_ACCESS_FLAGS,
-  VM_MAYSHARE,
-  VM_SHARED,
-  VM_WRITE,
-} from '../mm/vm_flags.ts';
+import { OPS_NONE, VM_ACCESS_FLAGS, VM_MAYSHARE, VM_SHARED, VM_WRITE } from '../mm/vm_flags.ts';
 import type { Vmf } from '../mm/vmf.ts';
 import {
   LAW_CONTAINMENT,
@@ -40,42 +33,9 @@ import {
 import { countersBroken } from './packed_counters.ts';
 import { framesBroken } from './packed_frames.ts';
 import type { SmallMachine } from './small_machine.ts';
+import { MM_ROWS, RSS, Tally } from './tally.ts';
 
 const WRITABLE = PTE_P | PTE_W;
-/** Address spaces that a folio's mappings are counted by. */
-export const MM_ROWS = 16;
-
-const RSS = 3;
-
-/** What is really there. Rows as in Census (room `laws`). */
-export class Tally {
-  readonly pteMaps: Int32Array;
-  readonly cached: Int32Array;
-  /** Mappings of a large folio by one mm: head * MM_ROWS + mm. */
-  readonly mapsByMm: Int32Array;
-  /** RssAnon, RssFile, RssShmem of each mm, and its page tables. */
-  readonly rss = new Int32Array(MM_ROWS * RSS);
-  readonly tables = new Int32Array(MM_ROWS);
-  readonly inodePages: Int32Array;
-
-  constructor(frames: number, inodes: number) {
-    this.pteMaps = new Int32Array(frames);
-    this.cached = new Int32Array(frames);
-    this.mapsByMm = new Int32Array(frames * MM_ROWS);
-    this.inodePages = new Int32Array(inodes);
-  }
-
-  clear(m: Machine): void {
-    const used = m.wilderness;
-    this.pteMaps.fill(0, 0, used);
-    this.cached.fill(0, 0, used);
-    this.mapsByMm.fill(0, 0, used * MM_ROWS);
-    this.rss.fill(0);
-    this.tables.fill(0);
-    this.inodePages.fill(0, 0, m.inode.used);
-  }
-}
-
 export class PackedLaws {
   readonly tally: Tally;
   private readonly sm: SmallMachine;

@@ -9,7 +9,7 @@
  *
  * Statistics that only ever grow (mTHP events) are no part of a state and are not restored.
  */
-import { assert, placeTable, type Rows, tableBytes, type TableHead } from '../base/index.ts';
+import { assert, placeTable, type Rows, type TableHead, tableBytes } from '../base/index.ts';
 import { Kernel } from '../kernel/index.ts';
 import type { Machine, Release } from '../mm/mm_types.ts';
 import { MTHP_ITEMS, MTHP_NR_ANON, MTHP_NR_ANON_PARTIALLY_MAPPED } from '../mm/vmstat.ts';

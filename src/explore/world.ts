@@ -27,7 +27,7 @@ import {
   leafEntry,
   storeContent,
 } from '../mm/memory.ts';
-import { type Machine, internName, type Release } from '../mm/mm_types.ts';
+import { internName, type Machine, type Release } from '../mm/mm_types.ts';
 import { MAP_ANONYMOUS, MAP_FIXED, MAP_PRIVATE, MAP_SHARED } from '../mm/mman.ts';
 import { sysMmap } from '../mm/mmap.ts';
 import { sysMprotect } from '../mm/mprotect.ts';
@@ -59,7 +59,7 @@ import {
   OP_WRITE,
   TASK_NAMES,
 } from './alphabet.ts';
-import { type Bounds, type Kind } from './bounds.ts';
+import type { Bounds, Kind } from './bounds.ts';
 import { LAW_PROGRESS, LawCounts } from './law_bits.ts';
 import { SmallMachine } from './small_machine.ts';
 
@@ -216,9 +216,7 @@ export class World {
     const v = vmaLookup(m, mm, vpn);
     if (v === 0) return false;
     const entry = leafEntry(m, mm, vpn);
-    const allowed = write
-      ? (entry & (PTE_P | PTE_W)) === (PTE_P | PTE_W)
-      : (entry & PTE_P) !== 0;
+    const allowed = write ? (entry & (PTE_P | PTE_W)) === (PTE_P | PTE_W) : (entry & PTE_P) !== 0;
     if (allowed && !write) return false;
     if (!allowed) this.watch.before(mm, vpn);
     const faults = m.vmstat[PGFAULT]!;
@@ -334,7 +332,8 @@ export class World {
     m.task.alive[task] = 0;
     m.task.mm[task] = 0;
     dropMm(m, mm);
-    if (m.mm.users[mm] === 0) sm.ghostMm.fill(0, mm * sm.options.arenaPages, (mm + 1) * sm.options.arenaPages);
+    if (m.mm.users[mm] === 0)
+      sm.ghostMm.fill(0, mm * sm.options.arenaPages, (mm + 1) * sm.options.arenaPages);
     return true;
   }
 

@@ -226,3 +226,8 @@ export function decisionOf(m: Machine, entry: WhyEntry): WhyDecision {
     source: words.source,
   };
 }
+
+/** Every rule that the log can note, with the kernel function that has it. */
+export const WHY_RULES: readonly { readonly rule: WhyRule; readonly source: string }[] = (
+  Object.keys(WORDS) as WhyRule[]
+).map((rule) => ({ rule, source: WORDS[rule].source }));

@@ -254,6 +254,8 @@ export interface Release {
   /** Where the differences were read. */
   readonly source: string;
   readonly finishFault: FinishFault;
+  /** A proposed change (`check --variant`): no kernel that `--kernel` names. */
+  readonly isVariant?: boolean;
   /** filemap_map_pages() maps a large folio whole, beyond the fault-around window (6.18). */
   readonly faultAroundWhole: boolean;
   /** Without a page table, fault-around gives up at a file folio that reaches EOF (6.18). */

@@ -1,3 +1,4 @@
+export * from './check_view.ts';
 export * from './compare_view.ts';
 export * from './inspect_view.ts';
 export * from './kernels_view.ts';

@@ -1,0 +1,190 @@
+/** Checks a kernel: explores the programs within the bounds, and says what was found and covered. */
+import {
+  BreadthFirst,
+  collisionChance,
+  type Finding,
+  RandomWalk,
+  type SearchEnd,
+} from '../check/index.ts';
+import { LAWS, type LawName } from '../laws/index.ts';
+import type { Release } from '../mm/mm_types.ts';
+import type { Action } from './alphabet.ts';
+import { type Bounds, PRESETS } from './bounds.ts';
+import { type Confirmed, confirm, confirmFailure } from './confirm.ts';
+import { type BranchReport, Coverage } from './coverage.ts';
+import { BOOKS_FAIL, LAW_NAMES, lawMask } from './law_bits.ts';
+import { MemoryModel } from './memory_model.ts';
+import { programText } from './program_text.ts';
+
+export interface CheckOptions {
+  readonly bounds?: Bounds;
+  /** Laws to check; all by default. */
+  readonly laws?: readonly LawName[];
+  /** Bytes for states and fingerprints. */
+  readonly memory?: number;
+  /** Steps that are followed after a violation. */
+  readonly aftermath?: number;
+  /** Random walks instead of a search, and their seed. */
+  readonly walks?: number;
+  readonly seed?: number;
+  /** Stop at the first violation: a mutation is killed. */
+  readonly first?: boolean;
+}
+
+/** One kind of violation, and the shortest program that shows it. */
+export interface KernelViolation {
+  readonly law: LawName | 'books';
+  /** The step that shows it: "write", "munmap". */
+  readonly by: string;
+  readonly steps: number;
+  /** A scenario. */
+  readonly program: string;
+  /** The law's words; absent where the model's own books failed. */
+  readonly shown?: Confirmed;
+  readonly message: string;
+  /** Of a fault that never ends: its phases, which come again. */
+  readonly cycle?: string;
+}
+
+export interface LawCoverage {
+  readonly name: LawName;
+  /** How often its subject was met. 0: nothing was proved. */
+  readonly exercised: number;
+  readonly sometimes: string;
+  readonly broken: boolean;
+}
+
+export interface CheckReport {
+  readonly kernel: string;
+  readonly bounds: Bounds;
+  readonly actions: number;
+  readonly method: 'breadth-first' | 'random walks';
+  readonly end: SearchEnd | 'walked' | 'stopped';
+  readonly states: number;
+  readonly transitions: number;
+  /** Depth whose states were all expanded, and how far the next one came. */
+  readonly depth: number;
+  readonly expanded: { readonly done: number; readonly of: number };
+  readonly bytes: number;
+  /** Upper bound of the chance that two states were taken for one. */
+  readonly collision: number;
+  readonly laws: readonly LawCoverage[];
+  readonly branches: readonly BranchReport[];
+  readonly violations: readonly KernelViolation[];
+}
+
+const DEFAULT_MEMORY = 2 * 1024 ** 3;
+const DEFAULT_AFTERMATH = 2;
+
+/** A check that runs in portions. */
+export class KernelCheck {
+  readonly model: MemoryModel;
+  readonly bounds: Bounds;
+  readonly search: BreadthFirst | RandomWalk;
+  private readonly release: Release;
+  private readonly options: CheckOptions;
+  private readonly coverage = new Coverage();
+  private readonly wanted: number;
+  private ended: CheckReport['end'] = 'running';
+
+  constructor(release: Release, options: CheckOptions = {}) {
+    this.release = release;
+    this.options = options;
+    this.bounds = options.bounds ?? PRESETS.default;
+    this.wanted = lawMask(options.laws);
+    this.model = new MemoryModel(release, this.bounds, this.wanted);
+    this.model.world.m.why = this.coverage;
+    const depth = this.bounds.steps;
+    this.search =
+      options.walks === undefined
+        ? new BreadthFirst(this.model, {
+            depth,
+            memory: options.memory ?? DEFAULT_MEMORY,
+            aftermath: options.aftermath ?? DEFAULT_AFTERMATH,
+          })
+        : new RandomWalk(this.model, { depth, walks: options.walks, seed: options.seed ?? 1 });
+  }
+
+  /** Goes on for about `budget` transitions; false when it has ended. */
+  run(budget: number): boolean {
+    const { search } = this;
+    if (search instanceof BreadthFirst) {
+      const end = search.run(budget);
+      if (end !== 'running') this.ended = end;
+    } else if (!search.run(budget)) this.ended = 'walked';
+    if (this.options.first === true && search.findings.length > 0 && this.ended === 'running') {
+      this.ended = 'stopped';
+    }
+    return this.ended === 'running';
+  }
+
+  /** A line on how far it is. `seconds` since it began. */
+  progress(seconds: number): string {
+    const { search } = this;
+    const rate = Math.round(search.transitions / seconds).toLocaleString('en');
+    const states = search.states.toLocaleString('en');
+    if (!(search instanceof BreadthFirst)) {
+      return `${search.walks.toLocaleString('en')} walks, ${states} states, ${rate} transitions/s`;
+    }
+    const memory = Math.ceil(search.bytes / 1048576);
+    const queue = search.queue.toLocaleString('en');
+    return `depth ${search.depth}: ${states} states, ${queue} in the queue, ${rate} transitions/s, ${memory} MB`;
+  }
+
+  report(): CheckReport {
+    const { search, model, bounds } = this;
+    const isSearch = search instanceof BreadthFirst;
+    const violations = search.findings.map((found) => this.violation(found));
+    return {
+      kernel: this.release.name,
+      bounds,
+      actions: model.alphabet.length,
+      method: isSearch ? 'breadth-first' : 'random walks',
+      end: this.ended,
+      states: search.states,
+      transitions: search.transitions,
+      depth: isSearch ? search.depth : bounds.steps,
+      expanded: isSearch ? search.expanded : { done: search.walks, of: this.options.walks ?? 0 },
+      bytes: isSearch ? search.bytes : 0,
+      collision: collisionChance(search.states),
+      laws: LAWS.filter((_, i) => (this.wanted & (1 << i)) !== 0).map((law) => ({
+        name: law.name,
+        exercised: model.world.counts.times[LAW_NAMES.indexOf(law.name)]!,
+        sometimes: law.sometimes,
+        broken: violations.some((v) => v.law === law.name),
+      })),
+      branches: this.coverage.report(),
+      violations,
+    };
+  }
+
+  private violation(found: Finding): KernelViolation {
+    const actions = found.actions.map((a) => this.model.alphabet[a]!);
+    const isBooks = found.property === BOOKS_FAIL;
+    const law = isBooks ? 'books' : LAW_NAMES[found.property]!;
+    const program = this.text(found, actions, law);
+    const common = { by: found.kind, steps: actions.length, program };
+    if (law === 'books') {
+      return { law, ...common, message: confirmFailure(program, this.release) };
+    }
+    const shown = confirm(program, this.release, law);
+    return { law, ...common, shown, message: shown.message };
+  }
+
+  private text(found: Finding, actions: readonly Action[], law: string): string {
+    const head = [
+      `# Breaks the law ${law} on ${this.release.name}: one of the shortest programs that do,`,
+      '# found by `faultline check`.',
+      ...(this.release.isVariant === true ? [] : [`kernel ${this.release.name}`]),
+    ];
+    return programText(this.bounds, actions, head, this.model.tailOf(found)).text;
+  }
+}
+
+/** A whole check in one call. */
+export function checkKernel(release: Release, options: CheckOptions = {}): CheckReport {
+  const check = new KernelCheck(release, options);
+  const budget = options.first === true ? 2000 : 1 << 16;
+  while (check.run(budget));
+  return check.report();
+}

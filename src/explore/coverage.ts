@@ -1,0 +1,26 @@
+/** Which branches of the fault path were taken: the decision log of `why`, counted. */
+import { WHY_RULES } from '../lab/why_words.ts';
+import { WhyLog, type WhyRule } from '../mm/why.ts';
+
+export class Coverage extends WhyLog {
+  private readonly seen = new Map<WhyRule, number>();
+
+  override note(rule: WhyRule): void {
+    this.seen.set(rule, (this.seen.get(rule) ?? 0) + 1);
+  }
+
+  report(): readonly BranchReport[] {
+    return WHY_RULES.map(({ rule, source }) => ({
+      rule,
+      source,
+      times: this.seen.get(rule) ?? 0,
+    }));
+  }
+}
+
+/** A rule of the fault path, the kernel function that has it, and how often it decided. */
+export interface BranchReport {
+  readonly rule: string;
+  readonly source: string;
+  readonly times: number;
+}

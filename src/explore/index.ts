@@ -1,0 +1,4 @@
+export * from './bounds.ts';
+export * from './check_kernel.ts';
+export type { Confirmed } from './confirm.ts';
+export type { BranchReport } from './coverage.ts';

@@ -1,0 +1,60 @@
+/** A program of the explorer as a scenario that `run`, `compare` and `verify` take. */
+import { type Action, FILE_NAMES, OP_FORK, sizesPath, sizeText, TASK_NAMES } from './alphabet.ts';
+import type { Bounds } from './bounds.ts';
+
+export interface ProgramText {
+  readonly text: string;
+  /** Line of each action, by its place in the program; 0 where it has none. */
+  readonly lines: readonly number[];
+}
+
+function setup(bounds: Bounds, actions: readonly Action[]): string[] {
+  const lines: string[] = [];
+  const usesShared = actions.some((a) => /MAP_SHARED\|MAP_ANON|, f,|\(f,/.test(a.text));
+  const usesAnon = actions.some((a) => a.text.includes('MAP_PRIVATE|MAP_ANON'));
+  const n = bounds.pages;
+  if (usesShared && n > 1) lines.push(`echo always > ${sizesPath(n, 'shmem_enabled')}`);
+  if (usesAnon && n > 2) lines.push(`echo always > ${sizesPath(n, 'enabled')}`);
+  const uses = (fd: string): boolean =>
+    actions.some((a) => a.text.includes(`, ${fd},`) || a.text.includes(`(${fd},`));
+  const [memfd, disk] = FILE_NAMES;
+  if (uses(memfd)) {
+    lines.push(`p: ${memfd} = memfd_create("${memfd}", 0)`);
+    lines.push(`p: ftruncate(${memfd}, ${sizeText(n)}) = 0`);
+  }
+  if (uses(disk)) {
+    lines.push(`p: ${disk} = open("/root/${disk}", O_RDWR|O_CREAT|O_TRUNC, 0600)`);
+    lines.push(`p: ftruncate(${disk}, ${sizeText(n)}) = 0`);
+  }
+  return lines;
+}
+
+/** `forks`: how many forks came before, so that children get the names of their rows. */
+function lineOf(a: Action, forks: number): string {
+  if (a.text.startsWith('echo')) return a.text;
+  const bind = a.op === OP_FORK ? `${TASK_NAMES[forks + 2]!} = ` : '';
+  return `${TASK_NAMES[a.task]!}: ${bind}${a.text}`;
+}
+
+export function programText(
+  bounds: Bounds,
+  actions: readonly Action[],
+  head: readonly string[],
+  tail: readonly string[] = [],
+): ProgramText {
+  const out = [...head, ...setup(bounds, actions)];
+  const lines: number[] = [];
+  let forks = 0;
+  for (const a of actions) {
+    const text = lineOf(a, forks);
+    if (a.op === OP_FORK) forks++;
+    if (a.text === '') {
+      lines.push(0);
+      continue;
+    }
+    out.push(text);
+    lines.push(out.length);
+  }
+  out.push(...tail);
+  return { text: `${out.join('\n')}\n`, lines };
+}

@@ -1,0 +1,110 @@
+/** `check` as a function: what it finds on the thread's kernels, and what it proves of 6.18. */
+import { describe, expect, it } from 'vitest';
+import { checkKernel, PRESETS } from '../../src/explore/index.ts';
+import { MemoryModel } from '../../src/explore/memory_model.ts';
+import { findKernel } from '../../src/mm/release.ts';
+import { parseProgram } from '../../src/scenario/index.ts';
+
+const bounds = { ...PRESETS.default, steps: 4 };
+
+describe('the patch as posted', () => {
+  const report = checkKernel(findKernel('shmem-mthp-v1')!, { bounds });
+
+  it('breaks the laws that the thread and this project know of, each with its own program', () => {
+    const laws = new Set(report.violations.map((v) => v.law));
+    for (const law of ['translation', 'refcount', 'progress', 'isolation'] as const) {
+      expect(laws.has(law), law).toBe(true);
+    }
+    expect(report.violations.every((v) => v.program.startsWith('# Breaks the law'))).toBe(true);
+  });
+
+  it('maps the wrong page after four steps of one process', () => {
+    const found = report.violations.find((v) => v.law === 'translation')!;
+    expect(found.steps).toBe(4);
+    expect(found.shown!.found).toMatch(/^page \d of folio/);
+    expect(parseProgram(found.program, 'x.fl').diagnostics).toEqual([]);
+  });
+
+  it('still does with the guard of the reply', () => {
+    const guarded = checkKernel(findKernel('shmem-mthp-v1-guarded')!, { bounds });
+    const laws = new Set(guarded.violations.map((v) => v.law));
+    expect([...laws].sort()).toEqual(['isolation', 'progress', 'refcount', 'translation']);
+  });
+});
+
+describe('kernels that were released', () => {
+  it('6.11 faults for ever, and nothing else', () => {
+    const report = checkKernel(findKernel('6.11')!, { bounds });
+    expect(report.violations.map((v) => v.law)).toEqual(['progress']);
+  });
+
+  it('6.18 and 6.10 break nothing, and the report says what was never met', () => {
+    for (const kernel of ['6.18', '6.10']) {
+      const report = checkKernel(findKernel(kernel)!, { bounds });
+      expect(report.violations).toEqual([]);
+      expect(report.end).toBe('exhausted');
+      const idle = report.laws.filter((law) => law.exercised === 0).map((law) => law.name);
+      // 6.10 has no folio of 16K, so that nothing can be mapped beyond the touched page's folio.
+      expect(idle).toContain('uffd');
+      expect(idle.length).toBeLessThanOrEqual(kernel === '6.18' ? 1 : 2);
+    }
+  });
+
+  it('stops at the first violation where that is all one wants', () => {
+    const report = checkKernel(findKernel('shmem-mthp-v1')!, { first: true });
+    expect(report.end).toBe('stopped');
+    expect(report.violations.length).toBeGreaterThan(0);
+    expect(report.transitions).toBeLessThan(20_000);
+  });
+
+  it('judges only the laws that it is asked for', () => {
+    const report = checkKernel(findKernel('shmem-mthp-v1')!, { bounds, laws: ['translation'] });
+    expect(report.violations.map((v) => v.law)).toEqual(['translation']);
+    expect(report.laws.map((law) => law.name)).toEqual(['translation']);
+  });
+});
+
+describe('the canonical form', () => {
+  const model = new MemoryModel(findKernel('6.18')!, PRESETS.default, -1);
+  const act = (text: string): void => {
+    const index = model.alphabet.findIndex((a) => a.text === text);
+    expect(index, text).toBeGreaterThanOrEqual(0);
+    model.act(index);
+  };
+  const form = (...steps: string[]): string => {
+    model.reset();
+    for (const step of steps) act(step);
+    model.canonical.run([]);
+    return model.canonical.words.subarray(0, model.canonical.length).join(' ');
+  };
+  const rw = 'PROT_READ|PROT_WRITE';
+  const low = `mmap(64K, 16K, ${rw}, MAP_SHARED|MAP_ANONYMOUS|MAP_FIXED, -1, 0)`;
+  const high = `mmap(84K, 16K, ${rw}, MAP_SHARED|MAP_ANONYMOUS|MAP_FIXED, -1, 0)`;
+
+  it('does not know which frames and rows were used', () => {
+    expect(form(low, high)).toBe(form(high, low));
+    expect(form(low, high, 'write 64K', 'write 84K')).toBe(
+      form(high, 'write 84K', low, 'write 64K'),
+    );
+  });
+
+  it('knows which pages hold the same', () => {
+    expect(form(low, 'write 64K')).not.toBe(form(low, 'read 64K'));
+    expect(form(low, 'write 64K', 'write 68K')).toBe(form(low, 'write 68K', 'write 64K'));
+  });
+
+  it('is what it was after a state is saved and restored', () => {
+    const whole = form(low, 'write 64K', 'fork()', 'write 68K');
+    model.reset();
+    act(low);
+    act('write 64K');
+    act('fork()');
+    model.save(1);
+    act('munmap(64K, 16K)');
+    act(high);
+    model.restore(1);
+    act('write 68K');
+    model.canonical.run([]);
+    expect(model.canonical.words.subarray(0, model.canonical.length).join(' ')).toBe(whole);
+  });
+});
