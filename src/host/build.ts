@@ -14,8 +14,8 @@ import { promisify } from 'node:util';
 const run = promisify(execFile);
 
 const SOURCES = [
-  ...['main.c', 'frames.c', 'agents.c', 'observe.c', 'settings.c', 'rooms.c', 'guard.c'],
-  ...['program.c', 'facts.c', 'init.c'],
+  ...['main.c', 'frames.c', 'agents.c', 'folios.c', 'observe.c', 'settings.c', 'rooms.c'],
+  ...['guard.c', 'program.c', 'facts.c', 'init.c'],
 ];
 const OTHER = ['agent.c', 'agent.ld', 'image.S', 'wire.h', 'inspector.h'];
 

@@ -47,6 +47,8 @@ export const PROGRAM_STATS = 8;
 export const PROGRAM_LAYOUT = 16;
 /** What the program writes to settings stays for the programs that follow. */
 export const PROGRAM_HOLD = 32;
+/** Settings are as they were after the last program of this executor: they need not be read. */
+export const PROGRAM_KEPT = 64;
 
 export const LEVELS = { none: 0, pages: 1, full: 2 } as const;
 export type Level = keyof typeof LEVELS;
@@ -348,6 +350,9 @@ function cloneArguments(name: string, args: readonly Arg[]): (Expr | number)[] {
   const { parent, child } = { parent: fields.get('parent_tid'), child: fields.get('child_tid') };
   return [both, parent ?? 0, child ?? 0, fields.get('tls') ?? 0];
 }
+
+/** Where a program's frame has its flags. */
+export const FRAME_FLAGS = 4;
 
 export function encodeProgram(
   program: Program,

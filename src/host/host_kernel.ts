@@ -6,7 +6,14 @@ import type { Program } from '../scenario/index.ts';
 import type { Unseen } from '../scenario/transcript.ts';
 import type { Connection, Job } from './connection.ts';
 import { decodeFrame } from './decode.ts';
-import { encodeProgram, type Level, PROGRAM_HOLD, PROGRAM_STATS } from './encode.ts';
+import {
+  encodeProgram,
+  FRAME_FLAGS,
+  type Level,
+  PROGRAM_HOLD,
+  PROGRAM_KEPT,
+  PROGRAM_STATS,
+} from './encode.ts';
 import type { Facts } from './facts.ts';
 import type { HostLayout, OwnImage } from './layout.ts';
 import { assemble, type HostTranscript } from './transcript.ts';
@@ -68,6 +75,9 @@ export class HostKernel {
   #running = 0;
   #alone = false;
   #held: ReadonlyMap<string, string> = new Map();
+  /** How often the held settings were changed, and as of when each job has read them. */
+  #epoch = 0;
+  readonly #epochOf = new Map<Job, number>();
   readonly #queue: (() => void)[] = [];
 
   private constructor(connection: Connection, options: HostOptions, info: HostInfo, own: OwnImage) {
@@ -113,7 +123,13 @@ export class HostKernel {
       const limit = stepLimitMs * (program.steps.length + 1) + FRAME_LIMIT_MS;
       // The first job holds the settings: only it knows what to put back.
       const job = hold ? this.#connection.jobs[0]! : this.#freeJob();
-      if (hold) this.#held = new Map(encoded.written);
+      if (hold) {
+        this.#held = new Map(encoded.written);
+        this.#epoch++;
+      } else if (this.#epochOf.get(job) === this.#epoch) {
+        encoded.frame.set(FRAME_FLAGS, encoded.frame.get(FRAME_FLAGS) | PROGRAM_KEPT);
+      }
+      this.#epochOf.set(job, this.#epoch);
       const words = await ask(job, encoded.frame.bytes(), limit);
       if (words === undefined) await this.#connection.lastWords(LAST_WORDS_MS);
       const decoded = words === undefined ? undefined : decodeFrame(words);

@@ -46,6 +46,10 @@ export class Words {
     this.#words[at] = word;
   }
 
+  get(at: number): number {
+    return this.#words[at]!;
+  }
+
   append(other: Words): void {
     this.#need(other.length);
     this.#words.set(other.#words.subarray(0, other.length), this.length);

@@ -28,7 +28,7 @@ struct rusage {
   u64 rest[6];
 };
 
-/* The page at AREA_REPLY. `reply` comes last: its bits fill the page. */
+/* The books, at AREA_BOOKS. */
 struct area {
   u64 fixup;   /* where to go on after a signal; 0 when none is expected */
   u64 target;  /* address that is being executed */
@@ -38,6 +38,7 @@ struct area {
   u64 saved_rsp;
   u64 saved_rbp;
   u64 kernel_stack; /* where the kernel's stack began: what execve put there lies above */
+  u64 signal_room;  /* bytes at the top of the signal stack that a signal takes */
   u64 scratch[4];
   struct {
     u32 signo;
@@ -48,10 +49,10 @@ struct area {
   struct rusage before, after;
 };
 
-#define REPLY_OFFSET 512
-_Static_assert(sizeof(struct area) <= REPLY_OFFSET, "books and reply overlap");
-#undef FAULT_BITS
-#define FAULT_BITS ((PAGE - REPLY_OFFSET - sizeof(struct reply)) * 8)
+_Static_assert(AREA_BOOKS + sizeof(struct area) <= AREA_REPLY, "books and reply overlap");
+/* Pages of an access whose bits fit into a reply. */
+#define SHORT_BITS ((AREA_REQUEST - AREA_REPLY - sizeof(struct reply)) * 8)
+#define LONG_BITS ((PAGE - sizeof(struct reply)) * 8)
 
 static inline s64 call6(u64 nr, u64 a, u64 b, u64 c, u64 d, u64 e, u64 f) {
   s64 result;
@@ -66,8 +67,8 @@ static inline s64 call6(u64 nr, u64 a, u64 b, u64 c, u64 d, u64 e, u64 f) {
 }
 #define call3(nr, a, b, c) call6(nr, (u64)(a), (u64)(b), (u64)(c), 0, 0, 0)
 
-static inline struct area *area_at(u64 base) { return (struct area *)(base + AREA_REPLY); }
-static inline u64 base_of(struct area *area) { return (u64)area - AREA_REPLY; }
+static inline struct area *area_at(u64 base) { return (struct area *)(base + AREA_BOOKS); }
+static inline u64 base_of(struct area *area) { return (u64)area - AREA_BOOKS; }
 
 static void touch(u64 start, u64 end) {
   for (u64 p = start & ~(PAGE - 1); p < end; p += PAGE) asm volatile("lock orb $0,(%0)" ::"r"(p) : "memory");
@@ -169,14 +170,14 @@ static void fetch(struct area *area, u64 address) {
       "mov %%rax,%%r13\n mov %%rax,%%r14\n mov %%rax,%%r15\n"
       "pushf\n orl $0x100,(%%rsp)\n popf\n"
       "jmp *%%r11\n"
-      "1: mov %%rsp,%%rdi\n and $-65536,%%rdi\n add %[reply],%%rdi\n"
+      "1: mov %%rsp,%%rdi\n and $-65536,%%rdi\n add %[books],%%rdi\n"
       "mov %c[rbp](%%rdi),%%rbp\n movq $0,%c[fixup](%%rdi)\n"
       "add $128,%%rsp\n cld\n"
       : "+D"(area), "+S"(address)
       : [fixup] "i"(__builtin_offsetof(struct area, fixup)),
         [rbp] "i"(__builtin_offsetof(struct area, saved_rbp)),
         [rsp] "i"(__builtin_offsetof(struct area, saved_rsp)),
-        [scratch] "i"(__builtin_offsetof(struct area, scratch)), [reply] "i"(AREA_REPLY)
+        [scratch] "i"(__builtin_offsetof(struct area, scratch)), [books] "i"(AREA_BOOKS)
       : "rax", "rbx", "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "cc",
         "memory");
   area->fetching = 0;
@@ -184,14 +185,23 @@ static void fetch(struct area *area, u64 address) {
 
 static inline void count_faults(struct rusage *into) { call3(SYS_getrusage, RUSAGE_THREAD, into, 0); }
 
+/* The last byte, not the end: a range may reach to the top of the address space. */
+static u64 last_of(const struct request *request) {
+  u64 last = request->args[0] + request->args[1] - 1;
+  return last < request->args[0] ? ~0UL : last;
+}
+
+static u64 bits_of(const struct request *request) {
+  if (request->args[1] == 0) return 0;
+  u64 pages = last_of(request) / PAGE - request->args[0] / PAGE + 1;
+  return pages < LONG_BITS ? pages : LONG_BITS;
+}
+
 /* Touches the first byte of the range and of every further page in it; stops at a signal. */
 static void access_range(struct area *area, struct request *request, struct reply *reply) {
-  u64 address = request->args[0];
-  /* The last byte, not the end: a range may reach to the top of the address space. */
-  u64 last = address + request->args[1] - 1;
-  if (request->args[1] == 0) return;
-  if (last < address) last = ~0UL;
-  for (u64 i = 0; i < FAULT_BITS / 8; i += 8) *(u64 *)(reply->faulted + i) = 0;
+  u64 address = request->args[0], last = last_of(request), most = bits_of(request);
+  if (most == 0) return;
+  for (u64 i = 0; i < most; i += 8) reply->faulted[i / 8] = 0;
   u64 faults = area->before.minflt + area->before.majflt;
   u64 page = 0;
   for (u64 p = address; area->signal.signo == 0;) {
@@ -202,14 +212,14 @@ static void access_range(struct area *area, struct request *request, struct repl
     if (page == 0) reply->result = value;
     count_faults(&area->after);
     u64 now = area->after.minflt + area->after.majflt;
-    if (now != faults && page < FAULT_BITS) reply->faulted[page / 8] |= (u8)(1 << (page % 8));
+    if (now != faults && page < most) reply->faulted[page / 8] |= (u8)(1 << (page % 8));
     faults = now;
     page++;
     p = (p & ~(PAGE - 1)) + PAGE;
     if (p > last || p == 0) break;
   }
   reply->pages = page;
-  u64 bits = page < FAULT_BITS ? page : FAULT_BITS;
+  u64 bits = page < most ? page : most;
   reply->bytes = sizeof *reply + (u32)((bits + 7) / 8);
 }
 
@@ -243,18 +253,19 @@ static void say(struct area *area, struct reply *reply) {
 }
 
 static void say_hello(struct area *area) {
-  struct reply *reply = (struct reply *)((u64)area + REPLY_OFFSET);
+  struct reply *reply = (struct reply *)(base_of(area) + AREA_REPLY);
   *reply = (struct reply){.bytes = sizeof *reply, .result = call3(SYS_gettid, 0, 0, 0)};
   say(area, reply);
 }
 
 /* Lays out the area of a child that shares the memory; its stack pointer, 0 for a fork. */
-static u64 prepare_thread(struct request *request) {
+static u64 prepare_thread(struct area *area, struct request *request) {
   if (!(request->args[0] & CLONE_VM)) return 0;
   u64 base = AREAS_START + request->args[5] * AREA_SIZE;
-  touch(base, base + AREA_REPLY + PAGE);
+  touch(base, base + PAGE);
   struct area *child = area_at(base);
   child->task = (u32)request->args[4];
+  child->signal_room = area->signal_room;
   child->fixup = 0;
   u64 *top = (u64 *)(base + AREA_STACK_TOP - 64);
   top[0] = 0;
@@ -290,24 +301,36 @@ static void receive(struct area *area, struct request *request) {
   }
 }
 
+/* What answering will write to must not fault while it is measured. */
+static struct reply *prepare(struct area *area, struct request *request) {
+  u64 base = base_of(area), reply = base + AREA_REPLY;
+  touch(base, base + PAGE);
+  touch((u64)request, (u64)request + request->span + 1);
+  if (request->flags & REQ_TOUCH_IMAGE) touch(IMAGE_START, IMAGE_END);
+  if (request->op >= REQ_READ && request->op <= REQ_EXEC) {
+    touch(base + AREA_SIZE - area->signal_room, base + AREA_SIZE);
+    if (bits_of(request) > SHORT_BITS) {
+      reply = base + AREA_LONG_REPLY;
+      touch(reply, reply + PAGE);
+    }
+  }
+  return (struct reply *)reply;
+}
+
 void serve(struct area *area) {
   u64 base = base_of(area);
   struct request *request = (struct request *)(base + AREA_REQUEST);
-  struct reply *reply = (struct reply *)((u64)area + REPLY_OFFSET);
   if (base != AREAS_START) {
     set_signal_stack(area);
     say_hello(area);
   }
   for (;;) {
     receive(area, request);
-    touch(base, base + AREA_REPLY + PAGE);
-    touch(base + AREA_SIGNAL_STACK + AREA_SIGNAL_STACK_SIZE - 2 * PAGE, base + AREA_SIZE);
-    touch((u64)request, (u64)request + request->span + 1);
-    if (request->flags & REQ_TOUCH_IMAGE) touch(IMAGE_START, IMAGE_END);
+    struct reply *reply = prepare(area, request);
     *reply = (struct reply){.op = request->op, .bytes = sizeof *reply};
     area->signal.signo = 0;
     u64 *a = request->args;
-    u64 stack = request->op == REQ_CLONE ? prepare_thread(request) : 0;
+    u64 stack = request->op == REQ_CLONE ? prepare_thread(area, request) : 0;
     count_faults(&area->before);
     if (request->op == REQ_CALL) {
       reply->result = call6(request->nr, a[0], a[1], a[2], a[3], a[4], a[5]);
@@ -332,6 +355,10 @@ void serve(struct area *area) {
   }
 }
 
+HIDDEN extern u8 code_end[];
+/* What on_signal() itself takes, with room to spare. */
+#define HANDLER_ROOM 512
+
 /* ---- start ------------------------------------------------------------------------------ */
 
 /*
@@ -343,12 +370,20 @@ __attribute__((used)) static void start(u64 *stack) {
   char *number = (char *)stack[2];
   u64 *p = stack + argc + 2;
   while (*p) p++;
-  u64 vdso = 0;
-  for (p++; p[0]; p += 2)
-    if (p[0] == 33) vdso = p[1]; /* AT_SYSINFO_EHDR */
+  u64 vdso = 0, signal_room = 2048;
+  for (p++; p[0]; p += 2) {
+    if (p[0] == 33) vdso = p[1];        /* AT_SYSINFO_EHDR */
+    if (p[0] == 51) signal_room = p[1]; /* AT_MINSIGSTKSZ: what the kernel puts there */
+  }
   call3(SYS_madvise, IMAGE_START, IMAGE_END - IMAGE_START, 15 /* MADV_NOHUGEPAGE */);
-  touch(IMAGE_START, AREAS_START + AREA_SIZE);
+  touch(IMAGE_START, (u64)code_end);
+  touch(AREAS_START, AREAS_START + PAGE);
+  /* What the start has mapped around them from the image's file is shared memory: not ours. */
+  u64 behind = ((u64)code_end + PAGE - 1) & ~(PAGE - 1);
+  call3(SYS_madvise, behind, AREAS_START - behind, 4 /* MADV_DONTNEED */);
+  call3(SYS_madvise, AREAS_START + PAGE, IMAGE_END - AREAS_START - PAGE, 4);
   struct area *area = area_at(AREAS_START);
+  area->signal_room = signal_room + HANDLER_ROOM;
   area->task = (u32)((number[0] - '0') * 10 + (number[1] - '0'));
   if (vdso) {
     /* vvar and its clock pages lie below the vdso: at most 8 pages; the vdso has 2. */
@@ -363,5 +398,5 @@ __attribute__((used)) static void start(u64 *stack) {
 
 asm(".globl _start\n"
     "_start: mov %rsp,%rdi\n"
-    "movabs $" "0x557ffff80000+0x2000" ",%rsp\n"
+    "movabs $" "0x557ffff80000+0x980" ",%rsp\n"
     "call start\n");

@@ -252,7 +252,6 @@ void reopen(int task) {
   close_files(t);
   t->pagemap = open_of(t->pid, "pagemap");
   t->maps = open_of(t->pid, "maps");
-  t->status = open_of(t->pid, "status");
   forget_observation(task);
 }
 

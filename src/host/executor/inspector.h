@@ -25,7 +25,7 @@ enum { OP_IMM = 0, OP_VAR, OP_TASK, OP_NEG, OP_NOT, OP_ADD, OP_SUB, OP_MUL, OP_O
 enum { ARG_VALUE = 0, ARG_BYTES };
 
 /* Flags of a program. */
-enum { PROGRAM_FILES = 1, PROGRAM_MOUNTS = 2, PROGRAM_SHM = 4, PROGRAM_STATS = 8, PROGRAM_LAYOUT = 16, PROGRAM_HOLD = 32 };
+enum { PROGRAM_FILES = 1, PROGRAM_MOUNTS = 2, PROGRAM_SHM = 4, PROGRAM_STATS = 8, PROGRAM_LAYOUT = 16, PROGRAM_HOLD = 32, PROGRAM_KEPT = 64 };
 
 enum { OBSERVE_NONE = 0, OBSERVE_PAGES, OBSERVE_FULL };
 
@@ -114,12 +114,27 @@ void reopen(int task);
 void end_program(void);
 extern int step_limit_ms;
 
+/* ---- folios.c: frames, and which belong together */
+#define BIT(value, n) (((value) >> (n)) & 1)
+struct frame {
+  u64 flags, count; /* kpageflags, kpagecount */
+};
+struct folio {
+  u64 head;
+  u32 era, number, order;
+};
+void folios_start(void);
+void forget_frames(void); /* and number folios anew */
+void want_frame(u64 pfn);
+void read_frames(void); /* all that are wanted */
+struct frame frame_at(u64 pfn);
+const struct folio *folio_of(u64 pfn, u64 flags);
+
 /* ---- observe.c: what can be seen of the tasks */
 s64 peek(int task, u64 address); /* the byte that a load would see, without a fault; or -errno */
 void settle_lists(void); /* after each step, looked at or not */
 void observe(u32 step, int level);
 void occupy_khugepaged(void); /* before each program */
-void observe_start(void);
 int has_pagemap_scan(void);
 void forget_observation(int task);
 
@@ -130,7 +145,7 @@ void watch_settings(void);         /* after it */
 void settle_khugepaged(void);
 int write_setting(u32 step, const char *path, const u8 *value, u32 size);
 int cat_file(u32 step, const char *path);
-void report_settings(int after);
+void report_settings(int after, int kept);
 void undo_settings(void); /* what the program wrote gets its old value again */
 void hold_settings(void); /* what the program wrote stays until the next program that holds */
 void release_settings(void);

@@ -42,7 +42,7 @@ static void inspect(int guard, const char *scratch, int job, int cpu) {
   enter_room(root);
   watch_settings();
   settle_khugepaged();
-  observe_start();
+  folios_start();
   start_zygote();
   say_ready();
   /* Whatever ends us but SIGKILL: a program's settings do not outlive it. */
@@ -53,7 +53,7 @@ static void inspect(int guard, const char *scratch, int job, int cpu) {
     if (kind == FRAME_PROGRAM) {
       run_program(&r);
     } else if (kind == FRAME_SETTINGS) {
-      report_settings(0);
+      report_settings(0, 0);
       send_frame();
     } else {
       break;

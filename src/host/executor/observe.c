@@ -45,12 +45,9 @@ static const struct {
                 {57, PAGE_UFFD_WP}, {58, PAGE_GUARD}, {55, PAGE_SOFT_DIRTY}},
   flag_bits[] = {{12, PAGE_ANON},    {3, PAGE_UPTODATE}, {4, PAGE_DIRTY},         {14, PAGE_SWAPBACKED},
                  {33, PAGE_MLOCKED}, {22, PAGE_THP},     {18, PAGE_UNEVICTABLE},  {13, PAGE_SWAPCACHE}};
-#define KPF_HEAD 15
-#define KPF_TAIL 16
 #define KPF_ZERO 24
 /* In 6.18 this bit is PG_anon_exclusive of the folio's first page; elsewhere it means other things. */
 #define KPF_OWNER_2 34
-#define BIT(value, n) (((value) >> (n)) & 1)
 
 struct page_region {
   u64 start, end, categories;
@@ -62,15 +59,9 @@ struct pm_scan_arg {
 #define PAGEMAP_SCAN _IOWR('f', 16, struct pm_scan_arg)
 enum { SCAN_PRESENT = 1 << 3, SCAN_SWAPPED = 1 << 4, SCAN_HUGE = 1 << 6 };
 
-static int kpageflags = -1, kpagecount = -1;
-static int has_scan;
+#define PFN_MASK ((1UL << 55) - 1)
 
-void observe_start(void) {
-  kpageflags = open("/proc/kpageflags", O_RDONLY | O_CLOEXEC);
-  kpagecount = open("/proc/kpagecount", O_RDONLY | O_CLOEXEC);
-  if (kpageflags < 0 || kpagecount < 0)
-    die("/proc/kpageflags, /proc/kpagecount: %s (CONFIG_PROC_PAGE_MONITOR)", strerror(errno));
-}
+static int has_scan;
 
 int has_pagemap_scan(void) {
   struct page_region region;
@@ -82,150 +73,44 @@ int has_pagemap_scan(void) {
   return has_scan;
 }
 
-/* ---- columns of the pages of one task, in the order of the record ------------------------ */
+/* ---- what the tasks have mapped: page numbers and their pagemap entries ------------------- */
 
-enum { VPN_LOW, VPN_HIGH, BITS, FOLIO, PLACE, COUNT, COLUMNS };
-static u32 *columns[COLUMNS];
-static u32 pages, pages_room;
+/* In an entry's bits that pagemap leaves at 0: the page is mapped by a PMD. */
+#define ENTRY_HUGE (1UL << 59)
+
+static u64 *vpns, *entries;
+static u32 rows, rows_room;
 static int cut;
 
-static void page_row(u64 vpn, u32 bits, u32 folio, u32 place, u32 count) {
-  if (pages == PAGES_MAX) {
+static void add_row(u64 vpn, u64 entry) {
+  if (rows == PAGES_MAX) {
     cut = 1;
     return;
   }
-  if (pages == pages_room) {
-    pages_room = pages_room ? pages_room * 2 : 4096;
-    for (int i = 0; i < COLUMNS; i++) {
-      columns[i] = realloc(columns[i], pages_room * sizeof(u32));
-      if (!columns[i]) die("no memory for observations");
-    }
+  if (rows == rows_room) {
+    rows_room = rows_room ? rows_room * 2 : 4096;
+    vpns = realloc(vpns, rows_room * sizeof *vpns);
+    entries = realloc(entries, rows_room * sizeof *entries);
+    if (!vpns || !entries) die("no memory for observations");
   }
-  u32 row[COLUMNS] = {(u32)vpn, (u32)(vpn >> 32), bits, folio, place, count};
-  for (int i = 0; i < COLUMNS; i++) columns[i][pages] = row[i];
-  pages++;
-}
-
-/* ---- folios ------------------------------------------------------------------------------ */
-
-/* Open addressing; an entry of an older era is free. Grows while it is more than half full. */
-struct folio {
-  u64 head;
-  u32 era, number, order;
-};
-static struct folio *folios;
-static u32 folio_room, era, folio_count;
-
-static u64 flags_of(u64 pfn) {
-  u64 value = 0;
-  if (pread(kpageflags, &value, 8, (off_t)(pfn * 8)) != 8) return 0;
-  return value;
-}
-
-/*
- * A folio of order o begins at a multiple of 2^o, and between its head and a tail there are only
- * tails: clearing low bits one by one, the first head met is the folio's own.
- */
-static u64 head_of(u64 pfn) {
-  for (u32 o = 1; o <= 18; o++) {
-    u64 at = pfn & ~((1UL << o) - 1);
-    if (BIT(flags_of(at), KPF_HEAD)) return at;
-  }
-  return pfn;
-}
-
-/* Page head + 2^o is a tail exactly when the folio is larger than order o. */
-static u32 order_of(u64 head) {
-  u32 o = 1;
-  while (o < 18 && BIT(flags_of(head + (1UL << o)), KPF_TAIL)) o++;
-  return o;
-}
-
-static u32 slot_of(u64 head) {
-  u32 at = (u32)((head * 0x9e3779b97f4a7c15UL) >> 32) & (folio_room - 1);
-  while (folios[at].era == era && folios[at].head != head) at = (at + 1) & (folio_room - 1);
-  return at;
-}
-
-static void grow_folios(void) {
-  struct folio *old = folios;
-  u32 count = folio_room;
-  folio_room = count ? count * 2 : 4096;
-  folios = calloc(folio_room, sizeof *folios);
-  if (!folios) die("no memory for observations");
-  for (u32 i = 0; i < count; i++)
-    if (old[i].era == era) folios[slot_of(old[i].head)] = old[i];
-  free(old);
-}
-
-static const struct folio *folio_at(u64 head, int large) {
-  if (2 * folio_count >= folio_room) grow_folios();
-  struct folio *folio = &folios[slot_of(head)];
-  if (folio->era != era) *folio = (struct folio){head, era, ++folio_count, large ? order_of(head) : 0};
-  return folio;
+  vpns[rows] = vpn;
+  entries[rows++] = entry;
 }
 
 /* ---- one task ---------------------------------------------------------------------------- */
 
 #define CHUNK 4096
-static u64 entries[CHUNK], flags[CHUNK * 4], counts[CHUNK * 4];
-
-static void put_page(u64 vpn, u64 entry, int huge, u64 flag, u64 count) {
-  u32 bits = huge ? PAGE_HUGE : 0;
-  for (u32 i = 0; i < sizeof map_bits / sizeof *map_bits; i++)
-    if (BIT(entry, map_bits[i].from)) bits |= map_bits[i].to;
-  if (!(bits & PAGE_PRESENT)) {
-    page_row(vpn, bits, 0, 0, 0);
-    return;
-  }
-  if (BIT(flag, KPF_ZERO)) {
-    page_row(vpn, bits | PAGE_ZERO, 0, 0, 0);
-    return;
-  }
-  for (u32 i = 0; i < sizeof flag_bits / sizeof *flag_bits; i++)
-    if (BIT(flag, flag_bits[i].from)) bits |= flag_bits[i].to;
-  if ((bits & PAGE_ANON) && BIT(flag, KPF_OWNER_2)) bits |= PAGE_ANON_EXCLUSIVE;
-  u64 pfn = entry & ((1UL << 55) - 1);
-  u64 head = BIT(flag, KPF_TAIL) ? head_of(pfn) : pfn;
-  const struct folio *folio = folio_at(head, BIT(flag, KPF_TAIL) || BIT(flag, KPF_HEAD));
-  page_row(vpn, bits, folio->number, (u32)(pfn - head) | folio->order << 24, (u32)count);
-}
-
-/* Reads flags and counts of neighbouring frames together: one call for a group that lies close. */
-static void put_chunk(u64 vpn, u32 n, int huge) {
-  for (u32 i = 0; i < n;) {
-    if (!BIT(entries[i], 63)) {
-      /* Where soft-dirty is tracked, holes have that bit and no other. */
-      if (BIT(entries[i], 62)) put_page(vpn + i, entries[i], huge, 0, 0);
-      i++;
-      continue;
-    }
-    u64 low = entries[i] & ((1UL << 55) - 1), high = low;
-    u32 end = i + 1;
-    for (; end < n && BIT(entries[end], 63); end++) {
-      u64 pfn = entries[end] & ((1UL << 55) - 1);
-      u64 l = pfn < low ? pfn : low, h = pfn > high ? pfn : high;
-      if (h - l >= 2 * (end - i) + 16 || h - l >= CHUNK * 4) break;
-      low = l;
-      high = h;
-    }
-    u64 size = (high - low + 1) * 8;
-    if (pread(kpageflags, flags, size, (off_t)(low * 8)) != (ssize_t)size) memset(flags, 0, size);
-    if (pread(kpagecount, counts, size, (off_t)(low * 8)) != (ssize_t)size) memset(counts, 0, size);
-    for (; i < end; i++) {
-      u64 at = (entries[i] & ((1UL << 55) - 1)) - low;
-      put_page(vpn + i, entries[i], huge, flags[at], counts[at]);
-    }
-  }
-}
 
 static void put_region(int pagemap, u64 start, u64 end, int huge) {
+  static u64 words[CHUNK];
   for (u64 vpn = start / PAGE; vpn < end / PAGE;) {
     u64 want = end / PAGE - vpn;
     if (want > CHUNK) want = CHUNK;
-    ssize_t got = pread(pagemap, entries, want * 8, (off_t)(vpn * 8));
+    ssize_t got = pread(pagemap, words, want * 8, (off_t)(vpn * 8));
     if (got <= 0) return;
-    put_chunk(vpn, (u32)got / 8, huge);
+    for (ssize_t i = 0; i < got / 8; i++)
+      /* Where soft-dirty is tracked, holes have that bit and no other. */
+      if (words[i] >> 62) add_row(vpn + (u64)i, words[i] | (huge ? ENTRY_HUGE : 0));
     vpn += (u64)got / 8;
   }
 }
@@ -242,6 +127,8 @@ static void put_foreign(int pagemap, u64 start, u64 end, int huge) {
 static u8 *text;
 static u64 text_size, text_room;
 
+#define VSYSCALL 11
+
 static void add_file(int fd) {
   u64 at = 0;
   for (;;) {
@@ -254,6 +141,8 @@ static void add_file(int fd) {
     if (n <= 0) return;
     text_size += (u64)n;
     at += (u64)n;
+    /* The last line of maps on x86-64, where the kernel has that page at all. */
+    if (n >= VSYSCALL && !memcmp(text + text_size - VSYSCALL, "[vsyscall]\n", VSYSCALL)) return;
   }
 }
 
@@ -273,10 +162,14 @@ static void scan_by_maps(struct task *t) {
   text_size = from;
 }
 
-static void scan_range(struct task *t, u64 from, u64 to) {
+/* Regions that lie this close are read together: a hole costs less than a call. */
+#define HOLE_PAGES 64
+
+static void scan(struct task *t) {
   static struct page_region regions[1024];
-  while (has_scan && from < to) {
-    struct pm_scan_arg arg = {.size = sizeof arg, .start = from, .end = to, .vec = (u64)regions,
+  u64 from = 0;
+  while (has_scan && from < USER_END) {
+    struct pm_scan_arg arg = {.size = sizeof arg, .start = from, .end = USER_END, .vec = (u64)regions,
                               .vec_len = 1024, .anyof = SCAN_PRESENT | SCAN_SWAPPED,
                               .returned = SCAN_HUGE};
     long n = ioctl(t->pagemap, PAGEMAP_SCAN, &arg);
@@ -284,16 +177,15 @@ static void scan_range(struct task *t, u64 from, u64 to) {
       if (errno == ENOTTY || errno == EINVAL) has_scan = 0;
       break;
     }
-    for (long i = 0; i < n; i++)
-      put_region(t->pagemap, regions[i].start, regions[i].end, (regions[i].categories & SCAN_HUGE) != 0);
+    for (long i = 0, next; i < n; i = next) {
+      for (next = i + 1; next < n; next++)
+        if (regions[next].categories != regions[i].categories ||
+            regions[next].start - regions[next - 1].end > HOLE_PAGES * PAGE)
+          break;
+      put_foreign(t->pagemap, regions[i].start, regions[next - 1].end, (regions[i].categories & SCAN_HUGE) != 0);
+    }
     from = arg.walk_end;
   }
-}
-
-/* The agent's image is the executor's own affair and is left out. */
-static void scan(struct task *t) {
-  scan_range(t, 0, IMAGE_START);
-  scan_range(t, IMAGE_END, USER_END);
   if (!has_scan) scan_by_maps(t);
 }
 
@@ -310,63 +202,110 @@ static int open_of(int pid, const char *name) {
 
 /* Pages of the agent's image that are present, by kind: they are not the program's. */
 static void put_own_pages(struct task *t) {
+  u64 words[(IMAGE_END - IMAGE_START) / PAGE];
   u32 anon = 0, file = 0;
-  ssize_t got = pread(t->pagemap, entries, (IMAGE_END - IMAGE_START) / PAGE * 8, IMAGE_START / PAGE * 8);
+  ssize_t got = pread(t->pagemap, words, sizeof words, IMAGE_START / PAGE * 8);
   for (ssize_t i = 0; i < got / 8; i++)
-    if (BIT(entries[i], 63)) {
-      if (BIT(entries[i], 61)) file++;
+    if (BIT(words[i], 63)) {
+      if (BIT(words[i], 61)) file++;
       else anon++;
     }
   put(anon);
   put(file);
 }
 
-static void observe_memory(u32 step, int task, int level) {
-  struct task *t = &tasks[task];
-  pages = 0;
-  text_size = 0;
+/* The columns of the pages of one task, in the order of the record. */
+enum { VPN_LOW, VPN_HIGH, BITS, FOLIO, PLACE, COUNT, COLUMNS };
+
+static void fill_row(u32 *column, u32 stride, u32 row) {
+  u64 vpn = vpns[row], entry = entries[row];
+  u32 bits = entry & ENTRY_HUGE ? PAGE_HUGE : 0, folio_number = 0, place = 0, count = 0;
+  for (u32 i = 0; i < sizeof map_bits / sizeof *map_bits; i++)
+    if (BIT(entry, map_bits[i].from)) bits |= map_bits[i].to;
+  if (bits & PAGE_PRESENT) {
+    u64 pfn = entry & PFN_MASK;
+    struct frame frame = frame_at(pfn);
+    if (BIT(frame.flags, KPF_ZERO)) {
+      bits |= PAGE_ZERO;
+    } else {
+      for (u32 i = 0; i < sizeof flag_bits / sizeof *flag_bits; i++)
+        if (BIT(frame.flags, flag_bits[i].from)) bits |= flag_bits[i].to;
+      if ((bits & PAGE_ANON) && BIT(frame.flags, KPF_OWNER_2)) bits |= PAGE_ANON_EXCLUSIVE;
+      const struct folio *folio = folio_of(pfn, frame.flags);
+      folio_number = folio->number;
+      place = (u32)(pfn - folio->head) | folio->order << 24;
+      count = (u32)frame.count;
+    }
+  }
+  u32 words[COLUMNS] = {(u32)vpn, (u32)(vpn >> 32), bits, folio_number, place, count};
+  for (u32 i = 0; i < COLUMNS; i++) column[i * stride] = words[i];
+}
+
+/* A task's part of the rows and of the text, and what is true of all of it. */
+struct view {
+  u32 first, pages;
+  u64 text_at, text_size;
+  int cut;
+};
+
+static void look(struct task *t, int level, struct view *v) {
+  v->first = rows;
+  v->text_at = text_size;
   cut = 0;
   scan(t);
   if (level == OBSERVE_FULL) {
     if (t->smaps < 0) t->smaps = open_of(t->pid, "smaps");
     add_file(t->smaps);
-    u64 smaps_size = text_size;
+    if (t->status < 0) t->status = open_of(t->pid, "status");
     add_file(t->status);
-    (void)smaps_size;
   } else {
     add_file(t->maps);
   }
-  u32 page_bytes = pages * COLUMNS * 4;
-  int same_pages = t->last_size && t->last_pages == page_bytes;
-  for (int i = 0; same_pages && i < COLUMNS; i++)
-    if (memcmp(t->last + (u64)i * pages * 4, columns[i], pages * 4)) same_pages = 0;
-  int same_text = t->last_size && t->last_text == text_size && !memcmp(t->last + t->last_pages, text, text_size);
+  v->pages = rows - v->first;
+  v->text_size = text_size - v->text_at;
+  v->cut = cut;
+}
+
+static void report(u32 step, int task, int level, const struct view *v) {
+  static u32 *columns;
+  static u32 room;
+  struct task *t = &tasks[task];
+  u32 page_bytes = v->pages * COLUMNS * 4;
+  if (page_bytes > room) {
+    room = page_bytes * 2;
+    columns = realloc(columns, room);
+    if (!columns) die("no memory for observations");
+  }
+  for (u32 i = 0; i < v->pages; i++) fill_row(columns + i, v->pages, v->first + i);
+  const u8 *words = text + v->text_at;
+  int same_pages = t->last_size && t->last_pages == page_bytes && !memcmp(t->last, columns, page_bytes);
+  int same_text = t->last_size && t->last_text == v->text_size && !memcmp(t->last + t->last_pages, words, v->text_size);
   record_begin(REC_TASK);
   put(step);
   put((u32)task);
   put((same_pages ? TASK_SAME_PAGES : 0) | (same_text ? TASK_SAME_TEXT : 0) |
-      (level == OBSERVE_FULL ? TASK_FULL : 0) | (cut ? TASK_CUT : 0));
+      (level == OBSERVE_FULL ? TASK_FULL : 0) | (v->cut ? TASK_CUT : 0));
   if (level == OBSERVE_FULL) put_own_pages(t);
   if (!same_pages) {
-    put(pages);
-    for (int i = 0; i < COLUMNS; i++) put_bytes(columns[i], pages * 4);
+    put(v->pages);
+    put_bytes(columns, page_bytes);
   }
   if (!same_text) {
-    put((u32)text_size);
-    put_bytes(text, text_size);
+    put((u32)v->text_size);
+    put_bytes(words, v->text_size);
   }
   record_end();
   if (same_pages && same_text) return;
-  u64 size = page_bytes + text_size + 1;
+  u64 size = page_bytes + v->text_size + 1;
   if (size > t->last_room) {
     t->last_room = (u32)(size * 2);
     t->last = realloc(t->last, t->last_room);
     if (!t->last) die("no memory for observations");
   }
-  for (int i = 0; i < COLUMNS; i++) memcpy(t->last + (u64)i * pages * 4, columns[i], pages * 4);
-  memcpy(t->last + page_bytes, text, text_size);
+  memcpy(t->last, columns, page_bytes);
+  memcpy(t->last + page_bytes, words, v->text_size);
   t->last_pages = page_bytes;
-  t->last_text = (u32)text_size;
+  t->last_text = (u32)v->text_size;
   t->last_size = (u32)size;
 }
 
@@ -430,22 +369,29 @@ void occupy_khugepaged(void) {
   madvise(room, 4UL << 20, MADV_NOHUGEPAGE);
 }
 
+/* First all tasks' entries, then the frames behind them together, then a record for each task. */
 void observe(u32 step, int level) {
+  struct view views[TASKS_MAX];
   if (level == OBSERVE_NONE) return;
-  era++;
-  folio_count = 0;
+  rows = 0;
+  text_size = 0;
+  forget_frames();
+  for (int i = 0; i < TASKS_MAX; i++)
+    if (tasks[i].alive && tasks[i].memory == i) look(&tasks[i], level, &views[i]);
+  for (u32 i = 0; i < rows; i++)
+    if (BIT(entries[i], 63)) want_frame(entries[i] & PFN_MASK);
+  read_frames();
   for (int i = 0; i < TASKS_MAX; i++) {
-    struct task *t = &tasks[i];
-    if (!t->alive) continue;
-    if (t->memory == i) {
-      observe_memory(step, i, level);
+    if (!tasks[i].alive) continue;
+    if (tasks[i].memory == i) {
+      report(step, i, level, &views[i]);
       continue;
     }
     record_begin(REC_TASK);
     put(step);
     put((u32)i);
     put(TASK_LIKE);
-    put((u32)t->memory);
+    put((u32)tasks[i].memory);
     record_end();
   }
 }

@@ -103,10 +103,13 @@ static void read_chosen(const char *path, char *value, size_t room) {
   chosen(value, n);
 }
 
-void report_settings(int after) {
+/* `kept`: nobody has written a setting since the report after the last program, which holds still. */
+void report_settings(int after, int kept) {
   static char text[WATCHED_MAX * 256];
-  u64 size = 0;
-  for (u32 i = 0; i < watched_count; i++) {
+  static u64 size;
+  if (size == 0) kept = 0;
+  if (!kept) size = 0;
+  for (u32 i = 0; !kept && i < watched_count; i++) {
     char value[256];
     if (watched[i].fd < 0) read_chosen(watched[i].path, value, sizeof value);
     else chosen(value, pread(watched[i].fd, value, sizeof value - 1, 0));
@@ -264,8 +267,21 @@ static int has_value(const char *path, const u8 *value, u32 size) {
   return n == (ssize_t)size && !memcmp(now, value, size);
 }
 
+/* A watched setting has this value already: writing it once more would change nothing. */
+static int is_chosen(const char *path, const u8 *value, u32 size) {
+  char now[256];
+  if (size && value[size - 1] == '\n') size--;
+  for (u32 i = 0; i < watched_count; i++) {
+    if (strcmp(watched[i].path, path)) continue;
+    ssize_t n = watched[i].fd < 0 ? 0 : pread(watched[i].fd, now, sizeof now - 1, 0);
+    return n > 0 && chosen(now, n) == size && !memcmp(now, value, size);
+  }
+  return 0;
+}
+
 int write_setting(u32 step, const char *path, const u8 *value, u32 size) {
   int setting = is_writable_setting(path);
+  if (setting && is_chosen(path, value, size)) return 0;
   if (!setting && (!strncmp(path, "/sys/", 5) || !strncmp(path, "/proc/sys", 9))) {
     note(step, NOTE_REFUSED, EPERM, "%s is not a setting that the executor writes", path);
     return -EPERM;

@@ -31,11 +31,17 @@ typedef long s64;
 #define AREAS_START (IMAGE_END - AREAS * AREA_SIZE)
 #define IMAGE_START (AREAS_START - 0x10000UL)
 
-/* Offsets inside an area; it is aligned to its size, so that a stack pointer tells the area. */
-#define AREA_STACK_TOP 0x2000UL  /* two pages of stack */
-#define AREA_REPLY 0x2000UL      /* one page: the books of the area, and the reply */
-#define AREA_REQUEST 0x3000UL    /* request header and its bytes, up to 9 pages */
+/*
+ * Offsets inside an area; it is aligned to its size, so that a stack pointer tells the area. A
+ * process that plays a task touches as few pages as can be, for each costs a fault or two: stack,
+ * books, an ordinary reply and an ordinary request share one page.
+ */
+#define AREA_STACK_TOP 0x980UL
+#define AREA_BOOKS 0x980UL
+#define AREA_REPLY 0xb80UL
+#define AREA_REQUEST 0xc80UL /* header and its bytes, up to 9 pages */
 #define AREA_REQUEST_MAX 0x9000UL
+#define AREA_LONG_REPLY 0xb000UL /* one page, for an access to many pages */
 #define AREA_SIGNAL_STACK 0xc000UL /* four pages; the topmost are used */
 #define AREA_SIGNAL_STACK_SIZE 0x4000UL
 
@@ -66,9 +72,6 @@ struct request {
   u64 args[6];
 };
 
-/* A bit for each page of an access: it took a fault. */
-#define FAULT_BITS ((PAGE - 256) * 8)
-
 struct reply {
   u32 op; /* of the request; 0 says hello: a new task, or a task after execve */
   u32 bytes;
@@ -79,7 +82,7 @@ struct reply {
   u64 minflt;
   u64 majflt;
   u64 pages; /* of the access that were reached */
-  u8 faulted[];
+  u8 faulted[]; /* a bit for each page of an access: it took a fault */
 };
 
 #endif
