@@ -12,6 +12,7 @@ import {
   findingText,
   type HostRelease,
   isFull,
+  type PlanAbilities,
   programText,
   shrinkLines,
   type VerifyResult,
@@ -23,6 +24,7 @@ import { type HostSession, isSession, openSession, type SessionOptions } from '.
 
 type Program = Parsed['program'];
 
+const FAULT_AROUND = '/sys/kernel/debug/fault_around_bytes';
 /** Findings of one kind beyond these are kept as they are. */
 const SHRUNK_PER_KIND = 2;
 /** Programs that wait in an executor's pipe beside the one that runs. */
@@ -53,6 +55,7 @@ export class FuzzRun {
   readonly #hooks: FuzzHooks;
   #host: HostKernel;
   readonly #modelled: HostRelease;
+  readonly #can: PlanAbilities;
   #found: Found[] = [];
   #machine: VerifyResult['machine'] | undefined;
   #since = performance.now();
@@ -68,6 +71,7 @@ export class FuzzRun {
   ) {
     this.#host = session.host;
     this.#modelled = session.modelled;
+    this.#can = { faultAround: session.host.info().settings.has(FAULT_AROUND) };
     this.state = state;
     this.#directory = directory;
     this.#asked = asked;
@@ -100,7 +104,7 @@ export class FuzzRun {
     const { state } = this;
     const first = state.next;
     const end = first - (first % BLOCK_PROGRAMS) + BLOCK_PROGRAMS;
-    const settings = blockSettings(state.seed, first);
+    const settings = blockSettings(state.seed, first, this.#can);
     await this.#hold(`${settings.join('\n')}\n`);
     const work = async (): Promise<void> => {
       while (state.next < end && this.failure === undefined && !this.#hooks.isOver(state)) {
@@ -119,7 +123,7 @@ export class FuzzRun {
 
   async #one(index: number): Promise<void> {
     const { state } = this;
-    const text = programText(state.seed, index, state.steps);
+    const text = programText(state.seed, index, state.steps, this.#can);
     const ran = await this.#ask(text, isFull(index));
     if (ran === undefined) return;
     state.programs++;

@@ -19,6 +19,8 @@ export interface Facts {
   readonly capabilities: readonly number[];
   /** Lowest address that mmap() gives to a hint; undefined if it could not be found out. */
   readonly lowestHint: number | undefined;
+  /** A VMA with guard regions says so ("gu" in VmFlags); undefined without guard regions. */
+  readonly guardMarks: boolean | undefined;
   /** What the kernel has, by name: "userfaultfd", "pagemap_scan". */
   readonly has: ReadonlyMap<string, boolean>;
   /** The executor's own image. */
@@ -81,6 +83,7 @@ export function factsOf(ready: string, config: Uint8Array | undefined): Facts {
     memoryBytes: number('memory_kb', 0) * 1024,
     capabilities: capabilitiesOf(text('capabilities')),
     lowestHint: told.has('lowest_hint') ? number('lowest_hint', 0) : undefined,
+    guardMarks: told.has('guard_marks') ? text('guard_marks') === '1' : undefined,
     has: new Map(probes.map(([name, value]) => [name.slice(4), value === '1'])),
     image: { startVpn: pageOf(start), endVpn: pageOf(end) },
     config: configOf(config),

@@ -16,6 +16,7 @@ export interface HostTranscript extends Transcript {
   readonly capabilities: readonly number[];
   readonly anonReadsAllocate: boolean;
   readonly lowestHint: number | undefined;
+  readonly guardMarks: boolean | undefined;
   readonly unseen: readonly Unseen[];
   /** Settings of the machine, path to value, before the program and after it. */
   readonly settingsBefore: ReadonlyMap<string, string>;
@@ -134,6 +135,7 @@ export function assemble(
     capabilities: info.capabilities,
     anonReadsAllocate: info.anonReadsAllocate,
     lowestHint: info.lowestHint,
+    guardMarks: info.guardMarks,
     unseen: info.unseen,
     settingsBefore,
     settingsAfter,

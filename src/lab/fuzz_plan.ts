@@ -17,14 +17,34 @@ function mix(a: number, b: number): number {
   return (z ^ (z >>> 15)) | 0;
 }
 
-/** Settings of the block that program `index` belongs to, as lines of a scenario. */
-export function blockSettings(seed: number, index: number): string[] {
-  const block = Math.floor(index / BLOCK_PROGRAMS);
-  return generateSettings(new Random(mix(seed, -1 - block)));
+/** What the kernel that is asked lets programs do beyond what every one does. */
+export interface PlanAbilities {
+  /** fault_around_bytes can be written. */
+  readonly faultAround: boolean;
 }
 
-export function programText(seed: number, index: number, steps: number): string {
-  const head = blockSettings(seed, index);
+const FAULT_AROUND = '/sys/kernel/debug/fault_around_bytes';
+const FAULT_AROUND_BYTES = [4096, 8192, 16384, 32768, 131072, 2097152];
+
+/** Settings of the block that program `index` belongs to, as lines of a scenario. */
+export function blockSettings(seed: number, index: number, can?: PlanAbilities): string[] {
+  const block = Math.floor(index / BLOCK_PROGRAMS);
+  const random = new Random(mix(seed, -1 - block));
+  const lines = generateSettings(random);
+  // Drawn last, so that the rest is the same for every kernel.
+  if (can?.faultAround === true && random.chance(60)) {
+    lines.unshift(`echo ${random.pick(FAULT_AROUND_BYTES)} > ${FAULT_AROUND}`);
+  }
+  return lines;
+}
+
+export function programText(
+  seed: number,
+  index: number,
+  steps: number,
+  can?: PlanAbilities,
+): string {
+  const head = blockSettings(seed, index, can);
   return generateProgram(new Random(mix(seed, index)), { steps, head });
 }
 

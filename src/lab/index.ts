@@ -2,7 +2,13 @@ export { compareProgram } from './compare.ts';
 export { folioName } from './folio_name.ts';
 export { type FileCoverage, fileCoverage, type ScriptCoverage } from './fuzz_coverage.ts';
 export { findingText, type Origin } from './fuzz_finding.ts';
-export { BLOCK_PROGRAMS, blockSettings, isFull, programText } from './fuzz_plan.ts';
+export {
+  BLOCK_PROGRAMS,
+  blockSettings,
+  isFull,
+  type PlanAbilities,
+  programText,
+} from './fuzz_plan.ts';
 export { divergenceKind, shrinkLines } from './fuzz_shrink.ts';
 export { type HostRelease, hostRelease } from './host_release.ts';
 export { type AnsweredTranscript, hostReport } from './host_report.ts';

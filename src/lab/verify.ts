@@ -38,6 +38,8 @@ export interface OtherTranscript extends Transcript {
   readonly lowestHint?: number | undefined;
   /** Settings of its machine before the program, by path. */
   readonly settingsBefore?: ReadonlyMap<string, string>;
+  /** Whether its guard regions mark their VMA; as the modelled release has it when absent. */
+  readonly guardMarks?: boolean | undefined;
   /** What could not be seen there. */
   readonly unseen?: readonly Unseen[];
   /** Its reads of anonymous memory allocate (Settings.anonReadsAllocate). */
@@ -91,7 +93,10 @@ class Verification {
   #compared = 0;
 
   constructor(program: Program, other: OtherTranscript, options: VerifyOptions) {
-    const { release, reuse } = options;
+    const { reuse } = options;
+    const { guardMarks = options.release.guardMarks } = other;
+    // A rule that came to 6.18 in one of its stable releases.
+    const release = { ...options.release, guardMarks };
     const memory = program.memory ?? options.memory ?? DEFAULT_MEMORY;
     const { layout } = other;
     const { capabilities } = other;

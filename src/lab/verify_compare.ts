@@ -32,6 +32,8 @@ export const MASKED: readonly Masked[] = [
   { what: 'statistics', why: 'they count for the whole machine' },
 ];
 
+/** As VmFlags has it. */
+const SOFT_DIRTY = 'sd';
 const MASKED_BITS = PAGE_SWAPCACHE | PAGE_SOFT_DIRTY;
 const MASKED_SMAPS = new Set(['Referenced', 'LazyFree']);
 
@@ -185,7 +187,8 @@ function vmaText(vma: VmaObservation | undefined): string {
 }
 
 function compareSmaps(c: Comparison, task: string, m: VmaObservation, k: VmaObservation): void {
-  const flags = (vma: VmaObservation): string => (vma.vmFlags ?? []).join(' ');
+  const flags = (vma: VmaObservation): string =>
+    (vma.vmFlags ?? []).filter((flag) => flag !== SOFT_DIRTY).join(' ');
   c.same(task, m.startVpn, 'VmFlags', flags(m), flags(k));
   const keys = new Set([...Object.keys(m.smaps ?? {}), ...Object.keys(k.smaps ?? {})]);
   for (const key of keys) {

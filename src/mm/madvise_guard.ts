@@ -40,7 +40,7 @@ function installMarkers(m: Machine, v: VmaRow, start: Vpn, end: Vpn): boolean {
  */
 export function madviseGuardInstall(m: Machine, v: VmaRow, start: Vpn, end: Vpn): Errno {
   if (!isValidGuardVma(m, v, false)) return -EINVAL;
-  const marks = m.release.guardRegions === 'any';
+  const marks = m.release.guardMarks;
   if (marks) m.vma.flags[v] = m.vma.flags[v]! | VM_MAYBE_GUARD;
   if (!marks || vmaIsAnonymous(m, v)) {
     const error = anonVmaPrepare(m, v);

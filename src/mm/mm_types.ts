@@ -280,6 +280,8 @@ export interface Release {
   readonly ptReclaim: boolean;
   /** MADV_GUARD_INSTALL: not at all, anonymous memory (6.13), any (6.15). */
   readonly guardRegions: 'none' | 'anon' | 'any';
+  /** A VMA with guard regions is marked (VM_MAYBE_GUARD): in 6.18.44, not yet in 6.18.35. */
+  readonly guardMarks: boolean;
   /** nr_anon, nr_anon_partially_mapped statistics (6.12). */
   readonly nrAnonStats: boolean;
   /** mremap moves several VMAs in one call (6.17). */

@@ -76,6 +76,24 @@ static int has_advice(int advice) {
   return known;
 }
 
+/* Does a mapping with guard regions say so? */
+static void tell_guard_marks(void) {
+  char line[300];
+  u64 start;
+  int inside = 0;
+  u8 *page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (page == MAP_FAILED) return;
+  if (madvise(page, PAGE, 102 /* MADV_GUARD_INSTALL */) == 0) {
+    FILE *file = fopen("/proc/self/smaps", "re");
+    while (file && fgets(line, sizeof line, file)) {
+      if (strchr(line, '-') && sscanf(line, "%lx-", &start) == 1) inside = start == (u64)page;
+      if (inside && !strncmp(line, "VmFlags:", 8)) fact("guard_marks %d\n", strstr(line, " gu") != NULL);
+    }
+    if (file) fclose(file);
+  }
+  munmap(page, PAGE);
+}
+
 static void put_config(void) {
   int fd = open("/proc/config.gz", O_RDONLY | O_CLOEXEC);
   static u8 bytes[1 << 19];
@@ -114,6 +132,7 @@ void say_ready(void) {
   fact("has_guard %d\n", has_advice(102));
   fact("has_madvise %d\n", has_advice(4));
   fact("has_next_id %d\n", access("/proc/sys/kernel/shm_next_id", W_OK) == 0);
+  tell_guard_marks();
   record_begin(REC_READY);
   put((u32)size);
   put_bytes(text, size);

@@ -51,6 +51,9 @@ static void power_off(void) {
   for (;;) pause();
 }
 
+/* The last words are what the machine's owner is told. */
+#define give_up(...) (say("cannot go on: " __VA_ARGS__), power_off())
+
 static int mount_at(const char *type, const char *where) {
   mkdir(where, 0755);
   return mount(type, where, type, 0, NULL) ? -errno : 0;
@@ -172,10 +175,8 @@ static int open_ports(int jobs, int *ports) {
   }
   if (count > 0) return count;
   ports[0] = open_serial();
-  if (ports[0] < 0) {
-    say("no way to talk: the kernel has neither virtio ports (CONFIG_VIRTIO_PCI, CONFIG_VIRTIO_CONSOLE) nor a second serial port (CONFIG_SERIAL_8250)");
-    power_off();
-  }
+  if (ports[0] < 0)
+    give_up("no virtio ports (CONFIG_VIRTIO_PCI, CONFIG_VIRTIO_CONSOLE) and no ttyS1 (CONFIG_SERIAL_8250)");
   say("no virtio port; frames go over ttyS1");
   return 1;
 }
@@ -187,17 +188,13 @@ static void mount_scratch(void) {
   if (!make_node("/sys/block/vda", "/dev/vda", S_IFBLK)) say("no disk (CONFIG_VIRTIO_BLK)");
   else if (mount("/dev/vda", SCRATCH, "ext4", MS_NOATIME, NULL)) say("ext4: %s (CONFIG_EXT4_FS)", strerror(errno));
   else return;
-  if (mount("tmpfs", SCRATCH, "tmpfs", 0, NULL)) {
-    say("tmpfs: %s (CONFIG_TMPFS, CONFIG_SHMEM)", strerror(errno));
-    power_off();
-  }
+  if (mount("tmpfs", SCRATCH, "tmpfs", 0, NULL))
+    give_up("tmpfs: %s (CONFIG_TMPFS, CONFIG_SHMEM)", strerror(errno));
 }
 
 static void need(const char *type, const char *where, const char *option) {
   int error = mount_at(type, where);
-  if (!error) return;
-  say("%s: %s (%s)", type, strerror(-error), option);
-  power_off();
+  if (error) give_up("%s: %s (%s)", type, strerror(-error), option);
 }
 
 /* Each job's inspector reads from 3 + 2i and writes to 4 + 2i; the console stays the error output. */

@@ -14,7 +14,7 @@ export interface KernelModule {
 
 /** In the order in which they must be loaded; each is left out where it is built in. */
 const WANTED = [
-  ...['virtio', 'virtio_ring', 'virtio_pci_modern_dev', 'virtio_pci_legacy_dev', 'virtio_pci'],
+  ...['virtio_ring', 'virtio', 'virtio_pci_modern_dev', 'virtio_pci_legacy_dev', 'virtio_pci'],
   ...['virtio_console', 'virtio_blk', 'crc16', 'crc32c_generic', 'libcrc32c', 'mbcache', 'jbd2'],
   'ext4',
 ];

@@ -50,16 +50,16 @@ export function verdictOf(log: Console, ending: Ending): Verdict {
   const lacks = ending.isUp ? undefined : LACKS.find(([pattern]) => log.has(pattern));
   if (lacks !== undefined) return { kind: 'lacks', reason: lacks[1], hint: lacks[2], console };
   const panic = log.after(PANIC);
-  const init = log.after('faultline-init: no ');
+  const init = log.after('faultline-init: cannot go on: ');
   const executor = log.after('faultline-executor: ');
   if (executor !== undefined) {
     return { kind: ending.isUp ? 'kernel' : 'lacks', reason: `in it, ${executor}`, console };
   }
+  if (init !== undefined) return { kind: 'lacks', reason: `in it, ${init}`, console };
   if (panic !== undefined) return { kind: 'kernel', reason: `it panicked: ${panic}`, console };
   if (ending.limit === undefined) {
     const said = ending.emulator.split('\n')[0]?.trim() ?? '';
     if (said !== '') return { kind: 'emulator', reason: `QEMU says: ${said}`, console };
-    if (init !== undefined) return { kind: 'lacks', reason: `it has no ${init}`, console };
     return { kind: 'kernel', reason: `it ended after ${seconds(ending)}`, console };
   }
   if (console.length === 0) {
