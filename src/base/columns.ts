@@ -34,9 +34,14 @@ export interface Rows {
   freeHead: number;
   /** Empty until the first row is given back: the frame table gives none. */
   nextFree: Int32Array;
-  /** The columns once more, by element type: clearing a row runs over arrays of one shape. */
-  i32: Int32Array[];
-  f64: Float64Array[];
+  /**
+   * The columns once more: all lie in one buffer, so that a row is cleared through one view for
+   * each size of element; `…At` are the indexes there at which the columns begin.
+   */
+  words: Int32Array;
+  wordsAt: Int32Array;
+  doubles: Float64Array;
+  doublesAt: Int32Array;
   other: AnyArray[];
 }
 
@@ -51,19 +56,35 @@ export type Table<S extends Schema> = Columns<S> & TableHead;
 
 type AnyArray = Float64Array | Int32Array | Uint32Array | Uint16Array | Uint8Array;
 
-function makeColumn(type: ColumnType, rows: number): AnyArray {
-  switch (type) {
-    case 'f64':
-      return new Float64Array(rows);
-    case 'i32':
-      return new Int32Array(rows);
-    case 'u32':
-      return new Uint32Array(rows);
-    case 'u16':
-      return new Uint16Array(rows);
-    case 'u8':
-      return new Uint8Array(rows);
+interface Kind {
+  new (buffer: ArrayBuffer, at: number, rows: number): AnyArray;
+  readonly BYTES_PER_ELEMENT: number;
+}
+
+const KINDS: Readonly<Record<ColumnType, Kind>> = {
+  f64: Float64Array,
+  i32: Int32Array,
+  u32: Uint32Array,
+  u16: Uint16Array,
+  u8: Uint8Array,
+};
+
+/** Columns one after the other in a buffer of their own, all zero. */
+function makeColumns(
+  names: readonly string[],
+  kinds: readonly Kind[],
+  rows: number,
+): ColumnsByName {
+  const bytesOf = (kind: Kind): number => 8 * Math.ceil((kind.BYTES_PER_ELEMENT * rows) / 8);
+  const buffer = new ArrayBuffer(kinds.reduce((sum, kind) => sum + bytesOf(kind), 0));
+  const columns: Record<string, AnyArray> = {};
+  let at = 0;
+  for (let i = 0; i < names.length; i++) {
+    const Kind = kinds[i]!;
+    columns[names[i]!] = new Kind(buffer, at, rows);
+    at += bytesOf(Kind);
   }
+  return columns;
 }
 
 /**
@@ -97,23 +118,38 @@ class TableObject implements TableHead {
 type ColumnsByName = Readonly<Record<string, AnyArray>>;
 
 function listColumns(rows: Rows, columns: ColumnsByName, names: readonly string[]): void {
-  rows.i32 = [];
-  rows.f64 = [];
+  const wordsAt: number[] = [];
+  const doublesAt: number[] = [];
   rows.other = [];
   for (const name of names) {
     const column = columns[name] as AnyArray;
-    if (column instanceof Int32Array) rows.i32.push(column);
-    else if (column instanceof Float64Array) rows.f64.push(column);
+    if (column instanceof Int32Array) wordsAt.push(column.byteOffset / 4);
+    else if (column instanceof Float64Array) doublesAt.push(column.byteOffset / 8);
     else rows.other.push(column);
   }
+  const { buffer } = columns[names[0]!]!;
+  rows.words = new Int32Array(buffer, 0, Math.floor(buffer.byteLength / 4));
+  rows.doubles = new Float64Array(buffer, 0, Math.floor(buffer.byteLength / 8));
+  rows.wordsAt = Int32Array.from(wordsAt);
+  rows.doublesAt = Int32Array.from(doublesAt);
 }
 
 export function makeTable<S extends Schema>(schema: S, capacity: number): Table<S> {
-  const columns: Record<string, AnyArray> = {};
   const columnNames = Object.keys(schema);
-  for (const name of columnNames) columns[name] = makeColumn(schema[name] as ColumnType, capacity);
-  const nextFree = new Int32Array(0);
-  const rows = { used: 1, capacity, live: 0, freeHead: 0, nextFree, i32: [], f64: [], other: [] };
+  const kinds = columnNames.map((name) => KINDS[schema[name] as ColumnType]);
+  const rows: Rows = {
+    used: 1,
+    capacity,
+    live: 0,
+    freeHead: 0,
+    nextFree: new Int32Array(0),
+    words: new Int32Array(0),
+    wordsAt: new Int32Array(0),
+    doubles: new Float64Array(0),
+    doublesAt: new Int32Array(0),
+    other: [],
+  };
+  const columns = makeColumns(columnNames, kinds, capacity);
   return new TableObject(columns, columnNames, rows) as unknown as Table<S>;
 }
 
@@ -121,21 +157,27 @@ function columnOf(table: TableHead, name: string): AnyArray {
   return (table as unknown as Record<string, AnyArray>)[name] as AnyArray;
 }
 
-function regrow(old: AnyArray, rows: number): AnyArray {
-  const Kind = old.constructor as new (rows: number) => AnyArray;
-  const grown = new Kind(rows);
-  grown.set(old as never);
+/** The columns of a table, copied to new ones with room for `capacity` rows. */
+function regrow(table: TableHead, capacity: number): ColumnsByName {
+  const { columnNames } = table;
+  const kinds = columnNames.map((name) => columnOf(table, name).constructor as unknown as Kind);
+  const grown = makeColumns(columnNames, kinds, capacity);
+  for (const name of columnNames) grown[name]!.set(columnOf(table, name) as never);
   return grown;
 }
 
 /** Doubles every column. */
 export function growTable(table: TableHead): void {
-  const { rows } = table;
+  const { rows, columnNames } = table;
   const capacity = rows.capacity * 2;
-  const fields = table as unknown as Record<string, AnyArray>;
-  for (const name of table.columnNames) fields[name] = regrow(columnOf(table, name), capacity);
-  if (rows.nextFree.length !== 0) rows.nextFree = regrow(rows.nextFree, capacity) as Int32Array;
-  listColumns(rows, fields, table.columnNames);
+  const grown = regrow(table, capacity);
+  Object.assign(table, grown);
+  if (rows.nextFree.length !== 0) {
+    const { nextFree } = rows;
+    rows.nextFree = new Int32Array(capacity);
+    rows.nextFree.set(nextFree);
+  }
+  listColumns(rows, grown, columnNames);
   rows.capacity = capacity;
 }
 
@@ -155,9 +197,9 @@ export function newRow(table: TableHead): number {
 /** Gives a row back and clears it, so that equal states have equal columns. */
 export function freeRow(table: TableHead, row: number): void {
   const { rows } = table;
-  const { i32, f64, other } = rows;
-  for (let i = 0; i < i32.length; i++) i32[i]![row] = 0;
-  for (let i = 0; i < f64.length; i++) f64[i]![row] = 0;
+  const { words, wordsAt, doubles, doublesAt, other } = rows;
+  for (let i = 0; i < wordsAt.length; i++) words[wordsAt[i]! + row] = 0;
+  for (let i = 0; i < doublesAt.length; i++) doubles[doublesAt[i]! + row] = 0;
   for (let i = 0; i < other.length; i++) other[i]![row] = 0;
   if (rows.nextFree.length === 0) rows.nextFree = new Int32Array(rows.capacity);
   rows.nextFree[row] = rows.freeHead;
@@ -208,9 +250,8 @@ export function placeTable(
 }
 
 export function copyTable<S extends Schema>(table: Table<S>): Table<S> {
-  const columns: Record<string, AnyArray> = {};
-  for (const name of table.columnNames) columns[name] = columnOf(table, name).slice();
   const { rows, columnNames } = table;
+  const columns = regrow(table, rows.capacity);
   const copy = { ...rows, nextFree: rows.nextFree.slice() };
   return new TableObject(columns, columnNames, copy) as unknown as Table<S>;
 }

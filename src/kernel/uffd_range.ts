@@ -37,7 +37,7 @@ export function setRange(
       if (u === 0 && (m.vma.flags[v]! & VM_UFFD_WP) !== 0) uffdWriteProtect(m, v, from, to, false);
       const flags = (m.vma.flags[v]! & ~VM_UFFD_ANY) | bits;
       const flags2 = (m.vma.flags2[v]! & ~VM2_UFFD_MINOR) | bits2;
-      const held = vmaModify(m, { ...rangeOf(m, v, from, to), flags, flags2, uffd: u });
+      const held = vmaModify(m, Object.assign(rangeOf(m, v, from, to), { flags, flags2, uffd: u }));
       if (held < 0) return held;
       m.vma.flags[held] = flags;
       m.vma.flags2[held] = flags2;

@@ -74,9 +74,7 @@ export function anonVmaPrepare(m: Machine, v: VmaRow): number {
  * Source: mm/rmap.c anon_vma_clone(), 6.18.
  */
 export function anonVmaClone(m: Machine, dst: VmaRow, src: VmaRow): number {
-  const rows: Row[] = [];
-  for (let row = m.vma.chain[src]!; row !== 0; row = m.chain.nextOfVma[row]!) rows.push(row);
-  for (const row of rows) {
+  for (let row = m.vma.chain[src]!; row !== 0; row = m.chain.nextOfVma[row]!) {
     const a = m.chain.anonVma[row]!;
     link(m, dst, a);
     if (
@@ -120,7 +118,8 @@ export function anonVmaFork(m: Machine, child: VmaRow, parent: VmaRow): number {
  * Source: mm/rmap.c unlink_anon_vmas(), 6.18.
  */
 export function unlinkAnonVmas(m: Machine, v: VmaRow): void {
-  const empty: AnonVmaRow[] = [];
+  if (m.vma.chainLength[v] === 0) return;
+  let empty: AnonVmaRow[] | undefined;
   let row = m.vma.chain[v]!;
   while (row !== 0) {
     const next = m.chain.nextOfVma[row]!;
@@ -128,7 +127,8 @@ export function unlinkAnonVmas(m: Machine, v: VmaRow): void {
     unlinkRow(m, row);
     if (m.anonVma.firstChain[a] === 0) {
       m.anonVma.numChildren[m.anonVma.parent[a]!]!--;
-      empty.push(a);
+      if (empty === undefined) empty = [a];
+      else empty.push(a);
     }
     row = next;
   }
@@ -137,5 +137,5 @@ export function unlinkAnonVmas(m: Machine, v: VmaRow): void {
   m.vma.anonVma[v] = 0;
   m.vma.chain[v] = 0;
   m.vma.chainLength[v] = 0;
-  for (const a of empty) freeRow(m.anonVma, a);
+  if (empty !== undefined) for (const a of empty) freeRow(m.anonVma, a);
 }

@@ -38,40 +38,43 @@ import { findVmaIntersection, vmaBoundsChanged, vmaTreeErase } from './vma_tree.
  * from `first` to `last`. The kernel splits off what stays of the first and the last one; here
  * they are shortened in the end, which comes to the same and needs no VMA more.
  */
-export interface Unmap {
-  readonly mm: MmRow;
-  start: Vpn;
-  end: Vpn;
+export class Unmap {
+  mm: MmRow = 0;
+  start: Vpn = 0;
+  end: Vpn = 0;
   /** By address, both included; 0 = nothing is mapped there. */
-  first: VmaRow;
-  last: VmaRow;
+  first: VmaRow = 0;
+  last: VmaRow = 0;
   /** `first` begins below the range, `last` ends above it. */
-  keepsHead: boolean;
-  keepsTail: boolean;
+  keepsHead = false;
+  keepsTail = false;
   /** Neighbours afterwards, 0 = none. */
-  prev: VmaRow;
-  next: VmaRow;
-  pages: Pages;
-  accounted: Pages;
+  prev: VmaRow = 0;
+  next: VmaRow = 0;
+  pages: Pages = 0;
+  accounted: Pages = 0;
   /** The pages are gone, the VMAs still there (vms_clean_up_area). */
-  cleared: boolean;
+  cleared = false;
 }
 
+/** An unmap begins no other one, so that all share this object. */
+const shared = new Unmap();
+
 export function newUnmap(mm: MmRow, start: Vpn, end: Vpn): Unmap {
-  return {
-    mm,
-    start,
-    end,
-    first: 0,
-    last: 0,
-    keepsHead: false,
-    keepsTail: false,
-    prev: 0,
-    next: 0,
-    pages: 0,
-    accounted: 0,
-    cleared: false,
-  };
+  const u = shared;
+  u.mm = mm;
+  u.start = start;
+  u.end = end;
+  u.first = 0;
+  u.last = 0;
+  u.keepsHead = false;
+  u.keepsTail = false;
+  u.prev = 0;
+  u.next = 0;
+  u.pages = 0;
+  u.accounted = 0;
+  u.cleared = false;
+  return u;
 }
 
 /** The part of a VMA that goes begins and ends here. */

@@ -25,40 +25,43 @@ import { vmaBoundsChanged, vmaTreeErase } from './vma_tree.ts';
 const VM_STICKY = VM_SOFTDIRTY | VM_MAYBE_GUARD;
 
 /** A range that is to be, with the properties that it will have (struct vma_merge_struct). */
-export interface MergeRange {
-  mm: MmRow;
-  start: Vpn;
-  end: Vpn;
-  pgoff: number;
-  flags: number;
-  flags2: number;
-  file: FileRow;
-  anonVma: AnonVmaRow;
-  uffd: Row;
-  name: Row;
+export class MergeRange {
+  mm: MmRow = 0;
+  start: Vpn = 0;
+  end: Vpn = 0;
+  pgoff = 0;
+  flags = 0;
+  flags2 = 0;
+  file: FileRow = 0;
+  anonVma: AnonVmaRow = 0;
+  uffd: Row = 0;
+  name: Row = 0;
   /** VMA whose range this is now; 0 for a new or moved range. */
-  middle: VmaRow;
+  middle: VmaRow = 0;
   /** mremap: the VMA whose pages will move in; else 0. */
-  copiedFrom: VmaRow;
+  copiedFrom: VmaRow = 0;
 }
+
+/** A merge begins no other one, so that all share this range. */
+const shared = new MergeRange();
 
 /** The range [start, end) of an existing VMA as it is; the caller sets what changes. */
 export function rangeOf(m: Machine, v: VmaRow, start: Vpn, end: Vpn): MergeRange {
   const c = m.vma;
-  return {
-    mm: c.mm[v]!,
-    start,
-    end,
-    pgoff: c.pgoff[v]! + (start - c.start[v]!),
-    flags: c.flags[v]!,
-    flags2: c.flags2[v]!,
-    file: c.file[v]!,
-    anonVma: c.anonVma[v]!,
-    uffd: c.uffd[v]!,
-    name: c.name[v]!,
-    middle: v,
-    copiedFrom: 0,
-  };
+  const r = shared;
+  r.mm = c.mm[v]!;
+  r.start = start;
+  r.end = end;
+  r.pgoff = c.pgoff[v]! + (start - c.start[v]!);
+  r.flags = c.flags[v]!;
+  r.flags2 = c.flags2[v]!;
+  r.file = c.file[v]!;
+  r.anonVma = c.anonVma[v]!;
+  r.uffd = c.uffd[v]!;
+  r.name = c.name[v]!;
+  r.middle = v;
+  r.copiedFrom = 0;
+  return r;
 }
 
 /** A new range without history (mmap, brk). */
@@ -71,20 +74,20 @@ export function newRange(
   flags2: number,
   file: FileRow,
 ): MergeRange {
-  return {
-    mm,
-    start,
-    end,
-    pgoff,
-    flags,
-    flags2,
-    file,
-    anonVma: 0,
-    uffd: 0,
-    name: 0,
-    middle: 0,
-    copiedFrom: 0,
-  };
+  const r = shared;
+  r.mm = mm;
+  r.start = start;
+  r.end = end;
+  r.pgoff = pgoff;
+  r.flags = flags;
+  r.flags2 = flags2;
+  r.file = file;
+  r.anonVma = 0;
+  r.uffd = 0;
+  r.name = 0;
+  r.middle = 0;
+  r.copiedFrom = 0;
+  return r;
 }
 
 /** vma_is_fork_child(): its chain holds the anon_vma of a forebear. */
