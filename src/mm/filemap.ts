@@ -18,14 +18,7 @@ import {
 } from '../base/index.ts';
 import { allocFolio, folioIndex, folioOrder, folioPut, headOf, setFolioIndex } from './folio.ts';
 import type { Machine } from './mm_types.ts';
-import {
-  PG_DIRTY,
-  PG_HEAD,
-  PG_PREMATURE,
-  PG_SWAPBACKED,
-  PG_UPTODATE,
-  PG_WRITTEN,
-} from './page_flags.ts';
+import { PG_DIRTY, PG_PREMATURE, PG_SWAPBACKED, PG_UPTODATE, PG_WRITTEN } from './page_flags.ts';
 import { freeTableRow, newTableRow, tableIsEmpty } from './pgalloc.ts';
 import { NR_FILE_DIRTY, NR_FILE_PAGES, NR_FILE_THPS, NR_SHMEM, NR_SHMEM_THPS } from './vmstat.ts';
 
@@ -37,6 +30,11 @@ function nodeIndex(index: number, level: number): number {
   return modPow2(index / SPAN[level]!, 512);
 }
 
+/** The tree, as high as it is, has room for a page offset. */
+function reaches(m: Machine, inode: InodeRow, index: number): boolean {
+  return index < SPAN[m.inode.cacheHeight[inode]!]!;
+}
+
 /** Row of the leaf that covers a page offset; 0 = none; minus the head of a 2 MiB folio there. */
 function leafRow(m: Machine, inode: InodeRow, index: number): number {
   const height = m.inode.cacheHeight[inode]!;
@@ -44,7 +42,7 @@ function leafRow(m: Machine, inode: InodeRow, index: number): number {
   const { pt } = m;
   let row = m.inode.cacheRoot[inode]!;
   for (let level = height - 1; level > 0; level--) {
-    row = pt[row * 512 + nodeIndex(index, level)]!;
+    row = pt[(row << 9) | nodeIndex(index, level)]!;
     if (row <= 0) return row;
   }
   return row;
@@ -68,10 +66,12 @@ function raise(m: Machine, inode: InodeRow, index: number, levels: number): void
 
 /** Slot, `level` levels above the leaves, that leads to a page offset; makes the nodes above. */
 function nodeSlotAlloc(m: Machine, inode: InodeRow, index: number, level: number): number {
-  raise(m, inode, index, level + 1);
+  if (m.inode.cacheHeight[inode]! <= level || !reaches(m, inode, index)) {
+    raise(m, inode, index, level + 1);
+  }
   let row = m.inode.cacheRoot[inode]!;
   for (let l = m.inode.cacheHeight[inode]! - 1; l > level; l--) {
-    const slot = row * 512 + nodeIndex(index, l);
+    const slot = (row << 9) | nodeIndex(index, l);
     row = m.pt[slot]!;
     if (row === 0) {
       row = newTableRow(m);
@@ -80,7 +80,7 @@ function nodeSlotAlloc(m: Machine, inode: InodeRow, index: number, level: number
       row = expand(m, slot);
     }
   }
-  return row * 512 + nodeIndex(index, level);
+  return (row << 9) | nodeIndex(index, level);
 }
 
 /** Gives a 2 MiB folio that fills one entry a leaf of its own. */
@@ -97,7 +97,7 @@ export function cacheGet(m: Machine, inode: InodeRow, index: number): Pfn {
   const row = leafRow(m, inode, index);
   if (row === 0) return 0;
   const at = modPow2(index, 512);
-  return row < 0 ? at - row : m.pt[row * 512 + at]!;
+  return row < 0 ? at - row : m.pt[(row << 9) | at]!;
 }
 
 /** The first cached page offset in [index, end), or -1. */
@@ -136,8 +136,8 @@ function countCached(m: Machine, head: Pfn, n: number): void {
 }
 
 /**
- * Puts a folio into the cache at a page offset that is aligned to it; the cache takes one
- * reference a page (__filemap_add_folio).
+ * Puts a fresh folio into the cache at a page offset that is aligned to it. The cache holds one
+ * reference a page; the caller's own is the first of them (__filemap_add_folio, folio_put).
  */
 export function cacheInsert(m: Machine, inode: InodeRow, index: number, head: Pfn): void {
   const order = folioOrder(m, head);
@@ -154,8 +154,7 @@ export function cacheInsert(m: Machine, inode: InodeRow, index: number, head: Pf
   }
   setFolioIndex(m, head, index);
   m.page.mapping[head] = inode;
-  if ((m.page.flags[head]! & PG_HEAD) === 0) m.page.counts[head]! += 0x10000;
-  else m.page.index[head + 1]! += n;
+  if (n > 1) m.page.index[head + 1]! += n - 1;
   m.inode.nrPages[inode]! += n;
   countCached(m, head, n);
 }
@@ -242,7 +241,6 @@ export function cacheReadFolio(m: Machine, inode: InodeRow, index: number, order
   if (head === 0) return 0;
   m.page.flags[head] = m.page.flags[head]! | PG_UPTODATE;
   cacheInsert(m, inode, index, head);
-  folioPut(m, head, 1);
   return head;
 }
 

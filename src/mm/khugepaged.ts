@@ -235,7 +235,6 @@ function collapseCache(m: Machine, inode: number, index: number): number {
   }
   m.page.flags[huge] = m.page.flags[huge]! | PG_SWAPBACKED | PG_UPTODATE | dirty | PG_DIRTY;
   cacheInsert(m, inode, index, huge);
-  folioPut(m, huge, 1);
   shmemUnacctBlocks(m, inode, had - 512);
   return huge;
 }

@@ -65,6 +65,7 @@ function withinSizeOrders(
   index: number,
   writeEnd: number,
 ): OrderMask {
+  if (wanted === 0) return 0;
   const pages = Math.ceil(Math.max(writeEnd, m.inode.size[inode]!) / 4096);
   let orders = wanted;
   while (orders !== 0) {
@@ -268,8 +269,6 @@ function taken(m: Machine, head: Pfn, order: Order, index: number, sgp: number):
   shmemResult.pfn = head + modPow2(index, 1 << order);
   shmemResult.allocated = 1 << order;
   if (m.why !== null) m.why.note('shmem-taken', order, index, 0);
-  // The allocation's own reference is dropped here; the cache's keep the folio.
-  folioPut(m, head, 1);
   return 0;
 }
 
