@@ -1,10 +1,9 @@
 #!/usr/bin/env node
-// Starts the bundle that `npm run build` makes.
-import { existsSync } from 'node:fs';
+// Starts the bundle that `npm run build` makes. CommonJS, which node starts faster than a module.
+'use strict';
+const { start } = require('./load.js');
 
-const bundle = new URL('../dist/faultline.js', import.meta.url);
-if (existsSync(bundle)) await import(bundle.href);
-else {
-  process.stderr.write('faultline: dist/faultline.js is missing: run `npm run build` first\n');
+if (start() === undefined) {
+  process.stderr.write('faultline: dist/faultline.cjs is missing: run `npm run build` first\n');
   process.exitCode = 2;
 }

@@ -29,7 +29,7 @@ function show(args, due) {
   process.exit(1);
 }
 
-if (!existsSync(new URL('../dist/faultline.js', import.meta.url))) {
+if (!existsSync(new URL('../dist/faultline.cjs', import.meta.url))) {
   execSync('npm run -s build', { cwd: root, stdio: 'inherit' });
 }
 
