@@ -292,7 +292,7 @@ function accessError(m: Machine, v: VmaRow, kind: number, present: boolean): boo
 }
 
 /** Index of the leaf entry that maps `vpn` (PTE or huge PMD) in the pool, or 0. */
-function leafSlot(m: Machine, mm: number, vpn: Vpn): number {
+export function leafSlot(m: Machine, mm: number, vpn: Vpn): number {
   const region = regionOf(vpn);
   const row = pmdTable(m, mm, region);
   if (row === 0) return 0;
@@ -311,7 +311,17 @@ function leafSlotUnder(m: Machine, slot: number, vpn: Vpn): number {
  * faults until they do. Counts the faults. Returns ACCESS_*.
  */
 export function access(m: Machine, task: TaskRow, vpn: Vpn, kind: number): number {
-  const slot = leafSlot(m, m.task.mm[task]!, vpn);
+  return accessSlot(m, task, vpn, kind, leafSlot(m, m.task.mm[task]!, vpn));
+}
+
+/** access() where the leaf entry's slot is known. */
+export function accessSlot(
+  m: Machine,
+  task: TaskRow,
+  vpn: Vpn,
+  kind: number,
+  slot: number,
+): number {
   const entry = m.pt[slot]!;
   if (kind === ACCESS_WRITE) {
     if ((entry & (PTE_P | PTE_W)) === (PTE_P | PTE_W)) {
@@ -323,6 +333,15 @@ export function access(m: Machine, task: TaskRow, vpn: Vpn, kind: number): numbe
     return ACCESS_OK;
   }
   return accessByFaults(m, task, vpn, kind, entry);
+}
+
+/** Frame that the fault just taken mapped at `vpn`, or 0. */
+export function faultedFrame(m: Machine, vpn: Vpn): number {
+  const { pmdSlot } = m.vmf;
+  const slot = leafSlotUnder(m, pmdSlot, vpn);
+  const entry = m.pt[slot]!;
+  if ((entry & PTE_MAPPED) === 0) return 0;
+  return ptePfn(entry) + (slot === pmdSlot ? modPow2(vpn, 512) : 0);
 }
 
 /** `found`: the leaf entry, which does not allow the access (or is to be executed). */

@@ -1,17 +1,18 @@
 /** Accesses: the hot half of a replay. */
 import type { VmaRow, Vpn } from '../base/index.ts';
-import { folioOrder, headOf } from '../mm/folio.ts';
+import { headOf } from '../mm/folio.ts';
 import {
   ACCESS_EXEC,
   ACCESS_READ,
   ACCESS_WRITE,
-  access,
+  accessSlot,
+  faultedFrame,
   frameAt,
-  leafEntry,
+  leafSlot,
   vmaForAccess,
 } from '../mm/memory.ts';
 import type { Machine } from '../mm/mm_types.ts';
-import { PG_WRITTEN } from '../mm/page_flags.ts';
+import { ORDER_MASK, PG_WRITTEN } from '../mm/page_flags.ts';
 import { PTE_MAPPED } from '../mm/pgtable.ts';
 import {
   OPS_FILE,
@@ -39,8 +40,7 @@ export function touch(
     (arg & TOUCH_WRITE) !== 0 ? ACCESS_WRITE : (arg & TOUCH_EXEC) !== 0 ? ACCESS_EXEC : ACCESS_READ;
   const { addresses } = process;
   for (let at = vpn; at < vpn + pages; at++) {
-    const to = addresses.isIdentity ? at : at + addresses.delta(at);
-    touchPage(r, process, to, kind, fault);
+    touchPage(r, process, addresses.isIdentity ? at : at + addresses.delta(at), kind, fault);
   }
 }
 
@@ -49,24 +49,27 @@ function touchPage(r: Replay, process: Process, vpn: Vpn, kind: number, fault: n
   const { task } = process;
   const mm = m.task.mm[task]!;
   tally.touches++;
-  if ((fault & FAULT_TAKEN) !== 0) tally.recorded++;
-  const entry = leafEntry(m, mm, vpn);
+  tally.recorded += fault & FAULT_TAKEN;
+  const slot = leafSlot(m, mm, vpn);
+  const entry = m.pt[slot]!;
   if (entry === 0 && !prepare(r, process, vpn, kind, fault)) return;
   const { minflt, majflt } = m.task;
   const before = minflt[task]! + majflt[task]!;
-  if (access(m, task, vpn, kind) !== 0) {
+  if (accessSlot(m, task, vpn, kind, slot) !== 0) {
     outside(r, process, fault);
     return;
   }
   const taken = minflt[task]! + majflt[task]! - before;
-  const pfn = frameAt(m, mm, vpn);
+  let pfn: number;
   if (taken !== 0) {
-    const order = pfn === 0 ? 0 : folioOrder(m, headOf(m, pfn));
+    pfn = faultedFrame(m, vpn);
+    const order = m.page.flags[headOf(m, pfn)]! & ORDER_MASK;
     tally.add(kindOf(m, m.vmf.vma, entry, kind), order, taken);
     process.minflt += taken;
     if ((fault & FAULT_KERNEL) !== 0) tally.kernel += taken;
-  } else if ((fault & FAULT_TAKEN) !== 0) {
-    unneeded(r, process, vpn, fault);
+  } else {
+    pfn = frameAt(m, mm, vpn);
+    if ((fault & FAULT_TAKEN) !== 0) unneeded(r, process, vpn, fault);
   }
   m.page.flags[pfn] = m.page.flags[pfn]! | PG_WRITTEN;
 }
