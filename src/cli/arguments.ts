@@ -84,3 +84,12 @@ export function parseSeconds(text: string): number {
   if (!(n > 0) || n > 1e7) throw new InvalidArgumentError('expected seconds, as in 0.5 or 30');
   return n;
 }
+
+/** A share of memory, in per cent. */
+export function parsePercent(text: string): number {
+  const n = text.trim() === '' ? Number.NaN : Number(text.replace(/ ?%$/, ''));
+  if (!(n >= 0) || n > 100000) {
+    throw new InvalidArgumentError('expected per cent from 0 on, as in 10');
+  }
+  return n;
+}

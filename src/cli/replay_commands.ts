@@ -1,6 +1,7 @@
 /** The verbs that execute traces of real programs. */
 import type { Command } from 'commander';
-import { parseKernel } from './arguments.ts';
+import { adviseCommand } from './advise_command.ts';
+import { parseCount, parseKernel, parsePercent } from './arguments.ts';
 import { replayCommand } from './replay_command.ts';
 import { collectSetting } from './settings.ts';
 
@@ -14,6 +15,22 @@ Examples:
   faultline replay app.parquet --set hugepages-2048kB/shmem_enabled=always --json | jq .peak
 
 Exit code: 0 fine, 2 bad input or usage, 70 a bug of ours.
+`;
+
+const ADVISE_HELP = `
+Without --settings it tries 16 settings of sizes and mixes of them, and more where the trace has
+shared memory, madvise() or many faults of files. A file of settings has lines such as
+
+  small: hugepages-16kB/enabled=always
+  both:  hugepages-16kB/enabled=always hugepages-2048kB/enabled=always
+
+Examples:
+  faultline advise app.parquet
+  faultline advise app.parquet --max-bloat 5 -o report.html
+  faultline advise app.parquet --settings mine.txt --json | jq .recommendation
+  faultline advise app.parquet --quiet | sudo sh
+
+Exit code: 0 fine, 2 bad input or usage, 70 a bug of ours. docs/advise.md tells how to read it.
 `;
 
 export function addReplayCommands(
@@ -31,4 +48,20 @@ export function addReplayCommands(
     .addHelpText('after', REPLAY_HELP)
     .action(async (path, options) => done(await replayCommand(path, options)));
   common(replay, true);
+
+  const advise = program
+    .command('advise')
+    .summary('try many settings on a trace and recommend one')
+    .description('Tries many settings on a trace: faults, time, memory, and one recommendation.')
+    .argument('<trace>', 'a trace')
+    .option('-k, --kernel <name>', 'kernel to run on (default: the newest)', parseKernel)
+    .option('--max-bloat <percent>', 'most memory beyond that of 4K pages', parsePercent, 10)
+    .option('-o, --output <file>', 'write a page with charts: report.html')
+    .option('--csv', 'print one line of comma-separated values a setting')
+    .option('--jobs <n>', 'threads (default: one a processor)', parseCount(1, 256))
+    .option('--settings <file>', 'the settings to try; - for stdin')
+    .option('--passes <n>', 'passes over the memory, for the TLB', parseCount(0, 1e9), 1)
+    .addHelpText('after', ADVISE_HELP)
+    .action(async (path, options) => done(await adviseCommand(path, options)));
+  common(advise, false);
 }

@@ -19,7 +19,7 @@ export interface Setting {
   readonly value: string;
 }
 
-function pathOf(name: string): string {
+export function pathOf(name: string): string {
   if (name.startsWith('/')) return name;
   const known = BARE[name];
   if (known !== undefined) return known;

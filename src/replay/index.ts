@@ -5,3 +5,4 @@ export * from './report.ts';
 export * from './run.ts';
 export * from './state.ts';
 export * from './tally.ts';
+export * from './warnings.ts';

@@ -12,6 +12,7 @@ import {
   NR_SHMEM,
   NR_SHMEM_PMDMAPPED,
 } from '../mm/vmstat.ts';
+import { type Census, takeCensus } from './census.ts';
 import type { Process, Replay } from './state.ts';
 
 /** Pages in frames of anonymous memory: mapped, or part of a folio of which some page is. */
@@ -43,6 +44,9 @@ export interface Series {
   readonly faults: number[];
 }
 
+/** A census is taken again when memory has grown by this much since the last one. */
+const CENSUS_GROWTH = 1.08;
+
 export class Peaks {
   /** Pages, and the row before which they were in use. */
   memory = 0;
@@ -50,7 +54,22 @@ export class Peaks {
   time = 0;
   anon = 0;
   shmem = 0;
+  readonly #wantsCensus: boolean;
+  #census: Census | undefined;
+  #censusMemory = 0;
   readonly series: Series = { time: [], anon: [], shmem: [], file: [], huge: [], faults: [] };
+
+  constructor(wantsCensus = false) {
+    this.#wantsCensus = wantsCensus;
+  }
+
+  /**
+   * What the memory looked like when it was within CENSUS_GROWTH of its largest: taken on the way,
+   * where a second run up to the peak would be too dear.
+   */
+  census(m: Machine): Census {
+    return this.#census ?? takeCensus(m);
+  }
 
   /** To be called before memory of `process` may become less. */
   note(r: Replay, process: Process, row: number): void {
@@ -67,6 +86,9 @@ export class Peaks {
     this.row = row;
     this.shmem = m.vmstat[NR_SHMEM]!;
     this.anon = used - this.shmem;
+    if (!this.#wantsCensus || used < this.#censusMemory * CENSUS_GROWTH) return;
+    this.#censusMemory = used;
+    this.#census = takeCensus(m);
   }
 
   sample(r: Replay, time: number): void {

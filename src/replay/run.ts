@@ -47,6 +47,8 @@ export interface ReplayOptions {
   readonly thpDisabled?: boolean;
   /** Samples over the time of the recording; 0 = none. */
   readonly samples?: number;
+  /** Take a census on the way, near the peak. */
+  readonly census?: boolean;
   /** Stop before this row. */
   readonly until?: number;
   /** A machine of equal size that is used no more. */
@@ -91,11 +93,17 @@ export function startReplay(trace: Trace, options: ReplayOptions): Replayed {
   const { kernel, refused } = bootFor(meta, release, settings, options.reuse);
   const { m } = kernel;
   const then = recordedMachine(trace, release);
-  const replay = new Replay(trace, kernel, new FileBook(trace, kernel.state), new Peaks(), {
-    recordedPlaces: placementOf(m.settings) === then.placement,
-    thpDisabled: options.thpDisabled === true,
-    sameFaultAround: m.settings.faultAroundPages <= then.faultAround,
-  });
+  const replay = new Replay(
+    trace,
+    kernel,
+    new FileBook(trace, kernel.state),
+    new Peaks(options.census),
+    {
+      recordedPlaces: placementOf(m.settings) === then.placement,
+      thpDisabled: options.thpDisabled === true,
+      sameFaultAround: m.settings.faultAroundPages <= then.faultAround,
+    },
+  );
   return { replay, refused };
 }
 

@@ -1,4 +1,8 @@
+<<<<<<< HEAD
 export * from './check_view.ts';
+=======
+export * from './advise_view.ts';
+>>>>>>> fef7a90 (advise, sweep, cli: many settings on one trace, and one recommendation)
 export * from './compare_view.ts';
 export * from './inspect_view.ts';
 export * from './kernels_view.ts';

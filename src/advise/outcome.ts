@@ -1,0 +1,97 @@
+/** One setting, tried: what a worker gives back. */
+import type { Machine, Release } from '../mm/mm_types.ts';
+import {
+  type Baseline,
+  baselineOf,
+  type Census,
+  type FaultCounts,
+  faultCounts,
+  type PeakMemory,
+  peakMemory,
+  runReplay,
+  type Series,
+  type SettingWrite,
+  startReplay,
+  warningsOf,
+} from '../replay/index.ts';
+import { OP_MADVISE, type Trace, type TraceNote } from '../trace/index.ts';
+import type { Candidate, Traits } from './candidate.ts';
+
+/** Plain data: it goes between threads and machines. */
+export interface Outcome {
+  readonly name: string;
+  readonly settings: readonly SettingWrite[];
+  readonly faults: FaultCounts;
+  readonly peak: PeakMemory;
+  readonly census: Census;
+  readonly series: Series;
+  /** Writes that the kernel would refuse: nothing was run. */
+  readonly refused: readonly SettingWrite[];
+}
+
+/** The recording itself, replayed: what all predictions start from. */
+export interface Recorded {
+  readonly base: Baseline;
+  readonly traits: Traits;
+  readonly warnings: readonly TraceNote[];
+  /** Faults in the trace. */
+  readonly recorded: number;
+}
+
+const MADV_HUGEPAGE = 14;
+const SAMPLES = 250;
+
+/** Machines are kept between runs: their columns are taken over. */
+export class Trial {
+  readonly #trace: Trace;
+  readonly #release: Release;
+  #reuse: Machine | undefined;
+
+  constructor(trace: Trace, release: Release) {
+    this.#trace = trace;
+    this.#release = release;
+  }
+
+  #options(settings: readonly SettingWrite[], thpDisabled: boolean) {
+    const reuse = this.#reuse === undefined ? {} : { reuse: this.#reuse };
+    return { release: this.#release, settings, thpDisabled, samples: SAMPLES, ...reuse };
+  }
+
+  recorded(): Recorded {
+    const options = this.#options([], this.#trace.meta.thpDisabled);
+    const { replay } = startReplay(this.#trace, options);
+    this.#reuse = replay.m;
+    runReplay(replay, options);
+    const { op, arg, result, rows } = this.#trace.events;
+    let advises = false;
+    for (let i = 0; i < rows && !advises; i++) {
+      advises = op[i] === OP_MADVISE && arg[i] === MADV_HUGEPAGE && result[i]! >= 0;
+    }
+    const faults = faultCounts(replay);
+    const files = (faults.byKind['file'] ?? 0) * 10 >= faults.total && faults.total > 0;
+    const shmem = (faults.byKind['shmem'] ?? 0) > 0;
+    return {
+      base: baselineOf(replay),
+      traits: { shmem, advises, files },
+      warnings: warningsOf(replay, replay),
+      recorded: replay.tally.recorded,
+    };
+  }
+
+  run(candidate: Candidate): Outcome {
+    const { name, settings } = candidate;
+    const options = { ...this.#options(settings, false), census: true };
+    const { replay, refused } = startReplay(this.#trace, options);
+    this.#reuse = replay.m;
+    if (refused.length === 0) runReplay(replay, options);
+    return {
+      name,
+      settings,
+      faults: faultCounts(replay),
+      peak: peakMemory(replay),
+      census: replay.peaks.census(replay.m),
+      series: replay.peaks.series,
+      refused,
+    };
+  }
+}

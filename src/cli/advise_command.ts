@@ -1,0 +1,176 @@
+/** `faultline advise T` */
+import { readFileSync } from 'node:fs';
+import { cpus } from 'node:os';
+import {
+  type AdviceReport,
+  type Candidate,
+  commandsFor,
+  heatMap,
+  type Judged,
+  judge,
+  type Outcome,
+  parseSettings,
+  type Recorded,
+  recommend,
+} from '../advise/index.ts';
+import type { Diagnostic } from '../base/index.ts';
+import { releaseNamed, type SettingWrite } from '../replay/index.ts';
+import { readTrace, reasonOf } from '../store/index.ts';
+import { readCosts, type Swept, sweep, threads } from '../sweep/index.ts';
+import type { Trace } from '../trace/index.ts';
+import { adviseView, outcomeLine } from '../view/index.ts';
+import { adviceCsv } from './advise_csv.ts';
+import { writePage } from './advise_page.ts';
+import { EXIT_INPUT, EXIT_OK } from './exit.ts';
+import { cliError } from './input.ts';
+import { Output, type OutputOptions, writeJson } from './output.ts';
+import { pathOf } from './settings.ts';
+
+export interface AdviseOptions extends OutputOptions {
+  readonly kernel?: string;
+  /** Per cent. */
+  readonly maxBloat: number;
+  readonly output?: string;
+  readonly csv?: boolean;
+  readonly jobs?: number;
+  readonly settings?: string;
+  readonly passes: number;
+  readonly queue?: string;
+}
+
+interface Wanted {
+  readonly candidates: readonly Candidate[] | undefined;
+  readonly diagnostics: readonly Diagnostic[];
+}
+
+/** The settings of --settings; undefined for those that suit the trace. */
+function wantedSettings(file: string | undefined): Wanted {
+  if (file === undefined) return { candidates: undefined, diagnostics: [] };
+  let text: string;
+  try {
+    text = readFileSync(file === '-' ? 0 : file, 'utf8');
+  } catch (error) {
+    return { candidates: undefined, diagnostics: [cliError('CLI001', file, reasonOf(error))] };
+  }
+  return parseSettings(text, file, pathOf);
+}
+
+/** What a file of this machine holds now. */
+function present(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8').trim();
+  } catch {
+    return undefined;
+  }
+}
+
+/** A program without shared memory says nothing of the files that rule it: they stay as they are. */
+function worthSetting(best: Judged, recorded: Recorded): readonly SettingWrite[] {
+  if (recorded.traits.shmem) return best.settings;
+  return best.settings.filter(({ path }) => !path.endsWith('/shmem_enabled'));
+}
+
+function makeReport(
+  path: string,
+  trace: Trace,
+  swept: Swept,
+  kernel: string,
+  options: AdviseOptions,
+): AdviceReport {
+  const found = readCosts();
+  const { measured } = trace.meta;
+  const { recorded, reference, outcomes } = swept;
+  const how = { costs: found.costs, passes: options.passes, measured, recorded };
+  const settings = judge(outcomes, reference, how);
+  const maxBloat = options.maxBloat / 100;
+  const best = recommend(settings, maxBloat) ?? settings[0]!;
+  const onFront = settings.filter((one) => one.front);
+  onFront.sort((a, b) => a.peak.memory - b.peak.memory);
+  return {
+    trace: path,
+    command: trace.meta.command,
+    machine: trace.meta.machine,
+    kernel,
+    events: trace.events.rows,
+    recorded: recorded.recorded,
+    measured,
+    costs: found.costs,
+    costsFrom: found.path,
+    passes: options.passes,
+    maxBloat,
+    settings,
+    front: onFront.map((one) => one.name),
+    recommendation: best.name,
+    commands: commandsFor(worthSetting(best, recorded), present),
+    warnings: recorded.warnings,
+    heat: heatMap(trace),
+  };
+}
+
+/** Settings that the modelled kernel refuses: bad input, named with the reason. */
+function refusals(outcomes: readonly Outcome[], file: string): Diagnostic[] {
+  return outcomes.flatMap(({ name, refused }) =>
+    refused.map(({ path, value }) =>
+      cliError(
+        'CLI005',
+        file,
+        `${name}: ${path}: '${value}' is refused`,
+        'paths are those below /sys/kernel/mm/transparent_hugepage/',
+      ),
+    ),
+  );
+}
+
+async function fail(
+  out: Output,
+  path: string,
+  found: readonly Diagnostic[],
+  options: AdviseOptions,
+): Promise<number> {
+  out.diagnostics(found);
+  if (options.json === true) await writeJson({ trace: path, settings: [], diagnostics: found });
+  return EXIT_INPUT;
+}
+
+export async function adviseCommand(path: string, options: AdviseOptions): Promise<number> {
+  const out = new Output(options);
+  const { trace, diagnostics } = await readTrace(path);
+  if (trace === undefined) return await fail(out, path, diagnostics, options);
+  out.diagnostics(diagnostics);
+  const wanted = wantedSettings(options.settings);
+  if (wanted.diagnostics.length > 0) return await fail(out, path, wanted.diagnostics, options);
+  const kernel = releaseNamed(options.kernel).name;
+  const data = { trace, kernel };
+  const isLive = options.quiet !== true && process.stderr.isTTY === true;
+  const runner = await threads(data, options.jobs ?? cpus().length);
+  let swept: Swept;
+  try {
+    swept = await sweep(
+      {
+        candidates: wanted.candidates,
+        onOutcome: (outcome, done, total) => {
+          if (!isLive) return;
+          const { name, faults, peak } = outcome;
+          const text = outcomeLine(name, faults.total, peak.memory, done, total);
+          process.stderr.write(`\r${text.slice(0, out.width - 1)}\x1b[K`);
+        },
+      },
+      runner,
+    );
+  } finally {
+    if (isLive) process.stderr.write('\r\x1b[K');
+    await runner.close();
+  }
+  const refused = refusals(swept.outcomes, options.settings ?? 'faultline');
+  if (refused.length > 0) return await fail(out, path, refused, options);
+  const report = makeReport(path, trace, swept, kernel, options);
+  if (options.output !== undefined) {
+    const failed = await writePage(options.output, report);
+    if (failed !== undefined) return await fail(out, path, [failed], options);
+  }
+  if (options.json === true) await writeJson({ ...report, diagnostics });
+  else if (options.csv === true) process.stdout.write(adviceCsv(report));
+  else if (options.quiet === true) process.stdout.write(`${report.commands.apply.join('\n')}\n`);
+  else await out.lines(adviseView(report, out.width));
+  return EXIT_OK;
+}

@@ -1,0 +1,4 @@
+export * from './costs_file.ts';
+export * from './job.ts';
+export * from './pool.ts';
+export * from './shared_trace.ts';

@@ -1,0 +1,17 @@
+/** A trace whose columns several threads read: they lie in shared memory, and are not copied. */
+import { EVENT_COLUMNS, type Events, type Trace } from '../trace/index.ts';
+
+/** What goes to a worker: shared buffers by reference, the rest as a copy. */
+export type SharedTrace = Trace;
+
+export function shareTrace(trace: Trace): SharedTrace {
+  const events: Record<string, unknown> = { rows: trace.events.rows };
+  for (const name of EVENT_COLUMNS) {
+    const column = trace.events[name];
+    const Kind = column.constructor as new (buffer: SharedArrayBuffer) => typeof column;
+    const shared = new Kind(new SharedArrayBuffer(column.byteLength));
+    shared.set(column);
+    events[name] = shared;
+  }
+  return { meta: trace.meta, names: trace.names, events: events as unknown as Events };
+}

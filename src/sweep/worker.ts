@@ -1,0 +1,22 @@
+/** A thread of the pool: it keeps its machine from job to job. */
+import type { Trial } from '../advise/index.ts';
+import { type Answer, answer, type Job, makeTrial, type SweepData } from './job.ts';
+
+export interface ThreadJob {
+  /** Equal for all jobs of one trace and kernel. */
+  readonly sweep: number;
+  /** The columns are shared memory: they arrive as they are, however large. */
+  readonly data: SweepData;
+  readonly job: Job;
+}
+
+let sweep = -1;
+let trial: Trial | undefined;
+
+export default function run(asked: ThreadJob): Answer {
+  if (trial === undefined || sweep !== asked.sweep) {
+    trial = makeTrial(asked.data);
+    sweep = asked.sweep;
+  }
+  return answer(trial, asked.job);
+}
