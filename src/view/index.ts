@@ -1,8 +1,5 @@
-<<<<<<< HEAD
-export * from './check_view.ts';
-=======
 export * from './advise_view.ts';
->>>>>>> fef7a90 (advise, sweep, cli: many settings on one trace, and one recommendation)
+export * from './check_view.ts';
 export * from './compare_view.ts';
 export * from './inspect_view.ts';
 export * from './kernels_view.ts';
@@ -12,4 +9,4 @@ export type { ViewOptions } from './task_view.ts';
 export * from './text.ts';
 export * from './trace_view.ts';
 export * from './why_view.ts';
-export { addressOf, vpnOf } from './words.ts';
+export { addressOf, grouped, vpnOf } from './words.ts';

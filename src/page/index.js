@@ -1,0 +1,1 @@
+export { advicePage } from './page.js';

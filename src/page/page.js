@@ -1,0 +1,140 @@
+import { duration, grouped, mebibytes, orderSize, share } from '../view/index.js';
+import { faultsAgainstMemory, firstTouches, folioOrders, lineColour, loadKit, memoryOverTime, ordersShown, shownSettings, } from './charts.js';
+import { STYLE } from './style.js';
+const SPECIAL = {
+    '&': '&amp;',
+    '<': '&lt;',
+    '>': '&gt;',
+    '"': '&quot;',
+    "'": '&#39;',
+};
+/** Text of a trace is anybody's: it never becomes markup. */
+export function escapeHtml(text) {
+    return text.replace(/[&<>"']/g, (letter) => SPECIAL[letter]);
+}
+function bloat(one) {
+    const text = `${(one.bloat * 100).toFixed(1)} %`;
+    return one.bloat > 0 ? `+${text}` : text;
+}
+function figure(caption, chart, legend = '') {
+    return `<figure>${legend}
+<div class="wide">${chart('wide')}</div>
+<div class="narrow">${chart('narrow')}</div>
+<figcaption>${caption}</figcaption></figure>`;
+}
+function legend(entries) {
+    const items = entries.map(([name, colour]) => `<li><i style="background:${colour}"></i>${escapeHtml(name)}</li>`);
+    return `<ul class="legend">${items.join('')}</ul>`;
+}
+function tableOf(report) {
+    const heads = [
+        'setting',
+        'faults',
+        'time',
+        'peak memory',
+        'bloat',
+        'never needed',
+        'by 2M',
+        'in 64K',
+    ];
+    const rows = report.settings.map((one) => {
+        const marks = [
+            one.name === report.recommendation ? 'best' : '',
+            one.bloat > report.maxBloat ? 'over' : '',
+        ].filter((mark) => mark !== '');
+        const cells = [
+            `${escapeHtml(one.name)}${one.front ? ' *' : ''}`,
+            grouped(one.faults.total),
+            duration(one.cost.total),
+            mebibytes(one.peak.memory),
+            bloat(one),
+            mebibytes(one.census.waste),
+            share(one.census.thpShare),
+            share(one.census.contpteShare),
+        ];
+        return `<tr class="${marks.join(' ')}">${cells.map((cell) => `<td>${cell}</td>`).join('')}</tr>`;
+    });
+    return `<div class="scroll"><table><thead><tr>${heads.map((head) => `<th>${head}</th>`).join('')}</tr></thead>
+<tbody>${rows.join('\n')}</tbody></table></div>`;
+}
+function advice(report) {
+    const best = report.settings.find((one) => one.name === report.recommendation);
+    const reference = report.settings[0];
+    const numbers = [
+        [
+            'faults',
+            `${grouped(best.faults.total)} <span class="dim">of ${grouped(reference.faults.total)}</span>`,
+        ],
+        [
+            'time in them',
+            `${duration(best.cost.total)} <span class="dim">of ${duration(reference.cost.total)}</span>`,
+        ],
+        ['peak memory', `${mebibytes(best.peak.memory)} <span class="dim">${bloat(best)}</span>`],
+    ];
+    const { predicted } = best;
+    if (predicted !== null) {
+        numbers.push(['predicted minflt', grouped(predicted.minflt)]);
+        numbers.push(['predicted max RSS', mebibytes(predicted.maxrss)]);
+    }
+    const items = numbers.map(([name, value]) => `<li><span class="dim">${name}</span><b>${value}</b></li>`);
+    const { apply, undo } = report.commands;
+    const lines = (list) => `<pre>${escapeHtml(list.join('\n'))}</pre>`;
+    const commands = apply.length === 0
+        ? '<p class="dim">The machine that wrote this page was set so already.</p>'
+        : `<p>To apply it, as root:</p>${lines(apply)}<p>To undo it:</p>${lines(undo)}`;
+    return `<section class="advice"><p>Advised</p><p><strong>${escapeHtml(best.name)}</strong></p>
+<ul class="numbers">${items.join('')}</ul></section>${commands}`;
+}
+function charts(kit, report) {
+    const lines = shownSettings(report).map((one, i) => [one.name, lineColour(i)]);
+    const orders = ordersShown(report).map((order) => [orderSize(order), `var(--order-${order})`]);
+    return `<h2>Resident memory over time</h2>
+${figure('Anonymous and shared memory, each frame once.', (size) => memoryOverTime(kit, report, size), legend(lines))}
+<h2>Faults against memory</h2>
+${figure('Dashed: the front. Nothing lies left of it and below. The ring is the advice.', (size) => faultsAgainstMemory(kit, report, size))}
+<h2>Folios near the peak</h2>
+${figure('Anonymous and shared memory by the size of its folio.', (size) => folioOrders(kit, report, size), legend(orders))}
+<h2>First touches</h2>
+${figure('Where and when the program touched memory first, as recorded. Darker (in the dark: brighter) is more. The twelve most touched stretches of memory, one above the other.', (size) => firstTouches(kit, report.heat, size))}`;
+}
+function facts(report) {
+    const { machine, measured } = report;
+    const parts = [
+        `${grouped(report.events)} events, ${grouped(report.recorded)} faults recorded`,
+        `${report.settings.length} settings on the modelled kernel ${report.kernel}`,
+    ];
+    if (machine.kernel !== '')
+        parts.push(`recorded on Linux ${machine.kernel}, ${machine.cpu}`);
+    if (measured !== null) {
+        parts.push(`measured while recording: minflt ${grouped(measured.minflt)}, max RSS ${mebibytes(measured.maxrss)}`);
+    }
+    return parts.map((part) => `<p class="dim">${escapeHtml(part)}</p>`).join('');
+}
+export async function advicePage(report, version) {
+    const title = report.command.length > 0 ? report.command.join(' ') : report.trace;
+    const warnings = report.warnings.map(({ text }) => `<p class="warn">${escapeHtml(text)}</p>`);
+    return `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<title>${escapeHtml(title)}: page sizes</title>
+<style>${STYLE}</style>
+</head>
+<body>
+<main>
+<h1>${escapeHtml(title)}</h1>
+${facts(report)}
+${advice(report)}
+${warnings.join('')}
+${charts(await loadKit(), report)}
+<h2>All settings</h2>
+${tableOf(report)}
+<p class="dim">* on the front. Time is that of faults, of clearing memory and of TLB misses, by the costs of: ${escapeHtml(report.costs.machine)}. Bloat is the peak against 4K pages; never needed is memory that no access of the trace touched.</p>
+<footer>faultline ${escapeHtml(version)}, ${escapeHtml(report.trace)}</footer>
+</main>
+</body>
+</html>
+`;
+}
