@@ -29,6 +29,8 @@ const results = Promise.all([
     entryPoints: ['dist/cli/main.js'],
     outfile,
     format: 'cjs',
+    // Code from V8's cache has no import(): node 20.19 can require() a module.
+    supported: { 'dynamic-import': false },
     define: { 'import.meta.url': 'bundleUrl' },
     banner: { js: `const bundleUrl = require('node:url').pathToFileURL(__filename).href;` },
   }),

@@ -117,7 +117,12 @@ export function faultsAgainstMemory(kit: Kit, report: AdviceReport, size: Size):
     height: size === 'wide' ? 340 : 300,
     marginLeft: 60,
     marginTop: 26,
-    x: { label: 'peak memory, MiB', grid: true, nice: true, insetRight: size === 'wide' ? 110 : 20 },
+    x: {
+      label: 'peak memory, MiB',
+      grid: true,
+      nice: true,
+      insetRight: size === 'wide' ? 110 : 20,
+    },
     y: { type: 'log', label: 'faults', grid: true, nice: true, tickFormat: '~s' },
     marks: [
       Plot.line(front, { x: 'mib', y: 'faults', stroke: 'var(--accent)', strokeDasharray: '4 3' }),

@@ -1,1 +1,0 @@
-export { advicePage } from './page.ts';
