@@ -11,7 +11,7 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { release, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { build } from 'esbuild';
+import { compile } from '../scripts/compile.js';
 import { longLog } from './log.js';
 
 const here = fileURLToPath(new URL('.', import.meta.url));
@@ -25,16 +25,8 @@ process.on('exit', () => rmSync(work, { recursive: true, force: true }));
 
 /** The rows, bundled as the program is; the C twin, where a compiler is. */
 async function prepare() {
-  await build({
-    entryPoints: [join(here, 'rows.js')],
-    outfile: join(work, 'rows.mjs'),
-    bundle: true,
-    minifySyntax: true,
-    format: 'esm',
-    platform: 'node',
-    target: 'node20.19',
-    logLevel: 'warning',
-  });
+  const { code } = await compile({ entryPoints: [join(here, 'rows.js')], format: 'esm' });
+  writeFileSync(join(work, 'rows.mjs'), code);
   const cc = spawnSync('cc', ['-O2', '-o', join(work, 'twin'), join(here, 'twin.c')]);
   return cc.status === 0;
 }
