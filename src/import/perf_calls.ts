@@ -180,5 +180,5 @@ export function callRow(call: OpenCall, value: CallArg, files: FileNames): CallR
 export const MEMORY_CALLS = [
   ...['mmap', 'munmap', 'mremap', 'brk', 'mprotect', 'pkey_mprotect', 'madvise', 'mlock', 'mlock2'],
   ...['munlock', 'mlockall', 'munlockall', 'shmget', 'shmat', 'shmdt', 'shmctl', 'ftruncate'],
-  ...['fallocate', 'prctl'],
+  ...['fallocate', 'memfd_create', 'prctl'],
 ];

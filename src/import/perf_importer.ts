@@ -378,6 +378,8 @@ export class PerfImporter implements Importer {
       return;
     }
     this.#calls.delete(tid);
+    // A new object behind a descriptor that had another name.
+    if (name === 'memfd_create') this.#named.delete(`${pid}:${value.offset}`);
     if (call.done) return;
     const row = callRow(call, value, this.files);
     if (row === undefined) return;
@@ -414,7 +416,9 @@ export class PerfImporter implements Importer {
     const key = `${call.pid}:${intOf(call.args[0])}`;
     const name = this.#named.get(key);
     const { pid, tid } = this.#head;
-    if (name !== undefined) {
+    // Descriptors are used again: a file that is not in memory is not what grows here.
+    const kind = name === undefined ? 'file' : this.files.files.get(name)?.kind;
+    if (name !== undefined && (kind === 'memfd' || kind === 'tmpfs')) {
       this.#add(pid, tid, { ...row, name });
       return;
     }

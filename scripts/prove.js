@@ -1,0 +1,210 @@
+// Predicted against measured: records real programs with huge pages off, predicts their page faults
+// and peak memory under other settings by replay, then runs them on the real kernel under these
+// settings. Root, perf, a C compiler and about 20 minutes.
+//
+//   node scripts/prove.js [--only NAME,…] [--settings 16,64,2048,16+64+2048] [--runs 3]
+//                         [--keep FOLDER] [--stage record|measure|predict] [--json FILE]
+//
+// A stage that was done in FOLDER is not done again. Settings of the machine are put back however
+// this ends, also by kill -9.
+import { execFileSync, spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { workloads } from './prove_workloads.js';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const { buildLauncher, parseLaunchReport, sizeFiles, ThpGuard } = await import(
+  '../dist/record/index.js'
+);
+const { readTrace } = await import('../dist/store/index.js');
+
+const { values } = parseArgs({
+  options: {
+    only: { type: 'string', default: '' },
+    settings: { type: 'string', default: 'off,16,64,2048,16+64+2048' },
+    runs: { type: 'string', default: '3' },
+    keep: { type: 'string', default: '/var/tmp/faultline-proof' },
+    stage: { type: 'string', default: '' },
+    json: { type: 'string', default: '' },
+  },
+});
+const folder = values.keep;
+const runs = Number(values.runs);
+const settings = values.settings.split(',');
+const THP = '/sys/kernel/mm/transparent_hugepage';
+
+/** The sysfs files of a setting: the named sizes `always`, for anonymous and shared memory alike. */
+function filesOf(setting) {
+  const sizes = setting === 'off' ? [] : setting.split('+');
+  const found = {};
+  for (const path of sizeFiles()) {
+    const size = /hugepages-(\d+)kB/.exec(path)?.[1];
+    if (size !== undefined) found[path] = sizes.includes(size) ? 'always' : 'never';
+    else found[path] = 'never';
+  }
+  return found;
+}
+
+const launcher = await buildLauncher();
+if ('unavailable' in launcher) {
+  process.stderr.write(`prove: ${launcher.unavailable}\n`);
+  process.exit(2);
+}
+
+function fail(text) {
+  process.stderr.write(`prove: ${text}\n`);
+  process.exitCode = 1;
+}
+
+mkdirSync(folder, { recursive: true });
+const resultsPath = join(folder, 'measured.json');
+const results = existsSync(resultsPath) ? JSON.parse(readFileSync(resultsPath, 'utf8')) : {};
+const save = () => writeFileSync(resultsPath, JSON.stringify(results, null, 1));
+
+/** A run on the real kernel as it is set now. */
+function runOnce(workload) {
+  workload.reset?.();
+  const report = join(folder, 'report');
+  rmSync(report, { force: true });
+  const { status } = spawnSync(launcher.path, [report, '-', ...workload.command], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
+  const found = parseLaunchReport(readFileSync(report, 'utf8'));
+  if (status !== 0 || !found.ended) throw new Error(`${workload.name} ended with ${status}`);
+  return { faults: found.minflt + found.majflt, maxrss: found.maxrss, seconds: found.seconds };
+}
+
+async function recordTrace(workload, path) {
+  workload.reset?.();
+  const args = [
+    join(root, 'bin/faultline.js'),
+    'record',
+    '-q',
+    '-o',
+    path,
+    '--',
+    ...workload.command,
+  ];
+  const { status } = spawnSync(process.execPath, args, { stdio: ['ignore', 'ignore', 'inherit'] });
+  if (status !== 0) throw new Error(`recording ${workload.name} ended with ${status}`);
+}
+
+async function measure(workload) {
+  // khugepaged sleeps: what it collapses in a run of seconds is chance.
+  const sleep = join(THP, 'khugepaged/scan_sleep_millisecs');
+  const guard = new ThpGuard([...sizeFiles(), sleep]);
+  try {
+    guard.set({ [sleep]: '3600000' });
+    for (const setting of settings) {
+      const key = `${workload.name}/${setting}`;
+      if (results[key]?.length >= runs) continue;
+      guard.set(filesOf(setting));
+      results[key] = [];
+      for (let i = 0; i < runs; i++) results[key].push(runOnce(workload));
+      save();
+      process.stderr.write(`${key}: ${results[key].map((run) => run.faults).join(' ')}\n`);
+    }
+  } finally {
+    await guard.release();
+  }
+}
+
+const median = (list) => [...list].sort((a, b) => a - b)[list.length >> 1];
+
+/** What the replay says of a setting: faults of all processes, and the largest process's peak. */
+function predict(path, setting) {
+  const sets = Object.entries(filesOf(setting)).map(
+    ([file, value]) => `${file.slice(THP.length + 1)}=${value}`,
+  );
+  const args = [
+    join(root, 'bin/faultline.js'),
+    'replay',
+    path,
+    '--json',
+    ...sets.flatMap((set) => ['--set', set]),
+  ];
+  const text = execFileSync(process.execPath, args, { encoding: 'utf8', maxBuffer: 1 << 28 });
+  return JSON.parse(text);
+}
+
+const share = (value, base) => `${value >= 0 ? '+' : ''}${((value / base) * 100).toFixed(2)} %`;
+const kilobytes = (bytes) => Math.round(bytes / 1024);
+
+async function table(workload, path) {
+  const { trace } = await readTrace(path);
+  const { measured } = trace.meta;
+  const rows = [];
+  for (const setting of settings) {
+    const real = results[`${workload.name}/${setting}`];
+    if (real === undefined) continue;
+    const document = predict(path, setting);
+    const found = document.prediction ?? document;
+    // Faults inside execve and vfork, before the program's own: the trace does not have them.
+    const outside = measured.minflt + measured.majflt - found.recordedFaults;
+    const faults = found.faults + outside;
+    const list = real.map((run) => run.faults);
+    const memory = real.map((run) => run.maxrss);
+    rows.push({
+      workload: workload.name,
+      setting,
+      measured: list,
+      predicted: faults,
+      error: (faults - median(list)) / median(list),
+      inside: faults >= Math.min(...list) && faults <= Math.max(...list),
+      rssMeasured: memory,
+      rssPredicted: found.peakRss,
+      rssError: (found.peakRss - median(memory)) / median(memory),
+      rssInside: found.peakRss >= Math.min(...memory) && found.peakRss <= Math.max(...memory),
+    });
+  }
+  return rows;
+}
+
+const only = values.only === '' ? undefined : values.only.split(',');
+const chosen = workloads(folder).filter(
+  (workload) => only === undefined || only.includes(workload.name),
+);
+const rows = [];
+for (const workload of chosen) {
+  if (workload.missing !== '') {
+    fail(`${workload.name} is left out: install ${workload.missing}`);
+    continue;
+  }
+  const path = join(folder, `${workload.name}.parquet`);
+  const prepared = join(folder, `${workload.name}.prepared`);
+  if (!existsSync(prepared)) {
+    workload.prepare?.();
+    writeFileSync(prepared, '');
+  }
+  if (values.stage !== 'measure' && values.stage !== 'predict' && !existsSync(path)) {
+    await recordTrace(workload, path);
+    process.stderr.write(`${workload.name}: recorded, ${statSync(path).size} bytes\n`);
+  }
+  if (values.stage === '' || values.stage === 'measure') await measure(workload);
+  if (values.stage === '' || values.stage === 'predict')
+    rows.push(...(await table(workload, path)));
+}
+
+if (rows.length > 0) {
+  const say = (text) => process.stdout.write(`${text}\n`);
+  say(
+    '| workload | sizes kB | faults measured | predicted | error | peak RSS measured, kB | predicted | error |',
+  );
+  say('| --- | --- | --- | --- | --- | --- | --- | --- |');
+  for (const row of rows) {
+    const range = (list) => `${Math.min(...list)}..${Math.max(...list)}`;
+    const mark = (error, inside) => `${share(error, 1)}${inside ? ' (inside)' : ''}`;
+    say(
+      `| ${row.workload} | ${row.setting} | ${range(row.measured)} | ${row.predicted} | ${mark(row.error, row.inside)} | ` +
+        `${range(row.rssMeasured.map(kilobytes))} | ${kilobytes(row.rssPredicted)} | ${mark(row.rssError, row.rssInside)} |`,
+    );
+  }
+  const good = rows.filter((row) => Math.abs(row.error) <= 0.01 || row.inside).length;
+  const goodRss = rows.filter((row) => Math.abs(row.rssError) <= 0.01 || row.rssInside).length;
+  say(
+    `\nwithin 1 % or inside the spread: faults ${good} of ${rows.length}, peak RSS ${goodRss} of ${rows.length}`,
+  );
+  if (values.json !== '') writeFileSync(values.json, JSON.stringify(rows, null, 1));
+}
