@@ -16,7 +16,7 @@ import {
 import type { Diagnostic } from '../base/index.ts';
 import { releaseNamed, type SettingWrite } from '../replay/index.ts';
 import { readTrace, reasonOf } from '../store/index.ts';
-import { readCosts, type Swept, sweep, threads } from '../sweep/index.ts';
+import { type Runner, readCosts, type Swept, sweep, threads } from '../sweep/index.ts';
 import type { Trace } from '../trace/index.ts';
 import { adviseView, outcomeLine } from '../view/index.ts';
 import { adviceCsv } from './advise_csv.ts';
@@ -132,6 +132,30 @@ async function fail(
   return EXIT_INPUT;
 }
 
+/** Threads of this process, or the queue that --queue names. */
+async function runnerFor(
+  path: string,
+  data: { trace: Trace; kernel: string },
+  options: AdviseOptions,
+): Promise<Runner> {
+  if (options.queue === undefined) return await threads(data, options.jobs ?? cpus().length);
+  const { queueRunner, workersOf } = await import('../sweep/queue.ts');
+  const runner = await queueRunner(options.queue, path, data.kernel);
+  if (options.quiet !== true && (await workersOf(options.queue)) === 0) {
+    process.stderr.write(
+      `faultline: no worker is connected; start some: faultline worker --queue ${options.queue}\n`,
+    );
+  }
+  return runner;
+}
+
+/** What the queue could not do is bad input; anything else is a bug, and goes on its way. */
+function queueTrouble(options: AdviseOptions, error: unknown): Diagnostic {
+  if (options.queue === undefined || (error as Error).name !== 'QueueError') throw error;
+  const hint = 'is a Redis or Valkey server running there?';
+  return cliError('CLI001', options.queue, `the queue: ${(error as Error).message}`, hint);
+}
+
 export async function adviseCommand(path: string, options: AdviseOptions): Promise<number> {
   const out = new Output(options);
   const { trace, diagnostics } = await readTrace(path);
@@ -142,7 +166,12 @@ export async function adviseCommand(path: string, options: AdviseOptions): Promi
   const kernel = releaseNamed(options.kernel).name;
   const data = { trace, kernel };
   const isLive = options.quiet !== true && process.stderr.isTTY === true;
-  const runner = await threads(data, options.jobs ?? cpus().length);
+  let runner: Runner;
+  try {
+    runner = await runnerFor(path, data, options);
+  } catch (error) {
+    return await fail(out, path, [queueTrouble(options, error)], options);
+  }
   let swept: Swept;
   try {
     swept = await sweep(
@@ -157,6 +186,8 @@ export async function adviseCommand(path: string, options: AdviseOptions): Promi
       },
       runner,
     );
+  } catch (error) {
+    return await fail(out, path, [queueTrouble(options, error)], options);
   } finally {
     if (isLive) process.stderr.write('\r\x1b[K');
     await runner.close();

@@ -93,3 +93,10 @@ export function parsePercent(text: string): number {
   }
   return n;
 }
+
+/** A Redis or Valkey server. */
+export function parseQueue(text: string): string {
+  const isQueue = /^(rediss?|valkeys?):\/\/[^\s]+$/.test(text) && URL.canParse(text);
+  if (!isQueue) throw new InvalidArgumentError('expected redis://HOST:PORT');
+  return text.replace(/^valkey/, 'redis');
+}

@@ -1,9 +1,10 @@
 /** The verbs that execute traces of real programs. */
 import type { Command } from 'commander';
 import { adviseCommand } from './advise_command.ts';
-import { parseCount, parseKernel, parsePercent } from './arguments.ts';
+import { parseCount, parseKernel, parsePercent, parseQueue } from './arguments.ts';
 import { replayCommand } from './replay_command.ts';
 import { collectSetting } from './settings.ts';
+import { workerCommand } from './worker_command.ts';
 
 const REPLAY_HELP = `
 Without --set the settings are the recording's, with large folios allowed again. Settings of --set
@@ -33,6 +34,18 @@ Examples:
 Exit code: 0 fine, 2 bad input or usage, 70 a bug of ours. docs/advise.md tells how to read it.
 `;
 
+const WORKER_HELP = `
+It prints a line for each job that it has done, and ends at Ctrl-C when those under way are done.
+A worker that is killed loses nothing: another does its jobs again.
+
+Examples:
+  redis-server --port 6379 &
+  faultline worker --queue redis://localhost:6379 &
+  faultline advise app.parquet --queue redis://localhost:6379
+
+Exit code: 0 stopped, 2 the queue cannot be reached.
+`;
+
 export function addReplayCommands(
   program: Command,
   common: (command: Command, all: boolean) => Command,
@@ -60,8 +73,19 @@ export function addReplayCommands(
     .option('--csv', 'print one line of comma-separated values a setting')
     .option('--jobs <n>', 'threads (default: one a processor)', parseCount(1, 256))
     .option('--settings <file>', 'the settings to try; - for stdin')
+    .option('--queue <url>', 'let workers of a queue do it: redis://host:6379', parseQueue)
     .option('--passes <n>', 'passes over the memory, for the TLB', parseCount(0, 1e9), 1)
     .addHelpText('after', ADVISE_HELP)
     .action(async (path, options) => done(await adviseCommand(path, options)));
   common(advise, false);
+
+  const worker = program
+    .command('worker')
+    .summary('do the jobs of `advise --queue`')
+    .description('Takes jobs of a queue in Redis or Valkey and does them, until it is stopped.')
+    .requiredOption('--queue <url>', 'the queue: redis://host:6379', parseQueue)
+    .option('--jobs <n>', 'threads (default: one a processor)', parseCount(1, 256))
+    .addHelpText('after', WORKER_HELP)
+    .action(async (options) => done(await workerCommand(options)));
+  common(worker, false);
 }

@@ -49,7 +49,11 @@ function alone(data: SweepData): Runner {
 let sweeps = 0;
 
 export async function threads(data: SweepData, jobs: number): Promise<Runner> {
-  if (jobs === 1) return alone(data);
+  return jobs === 1 ? alone(data) : await workerThreads(data, jobs);
+}
+
+/** `jobs` threads, this one none of them. */
+export async function workerThreads(data: SweepData, jobs: number): Promise<Runner> {
   const { Tinypool } = await import('tinypool');
   const shared = { ...data, trace: shareTrace(data.trace) };
   const sweepNumber = sweeps++;
