@@ -119,7 +119,7 @@ function charts(kit: Kit, report: AdviceReport): string {
   return `<h2>Resident memory over time</h2>
 ${figure('Anonymous and shared memory, each frame once.', (size) => memoryOverTime(kit, report, size), legend(lines))}
 <h2>Faults against memory</h2>
-${figure('Dashed: the front. Nothing lies left of it and below. The ring is the advice.', (size) => faultsAgainstMemory(kit, report, size))}
+${figure('Dashed: the front, on which nothing else is faster with as little memory. The ring is the advice.', (size) => faultsAgainstMemory(kit, report, size))}
 <h2>Folios near the peak</h2>
 ${figure('Anonymous and shared memory by the size of its folio.', (size) => folioOrders(kit, report, size), legend(orders))}
 <h2>First touches</h2>
