@@ -113,7 +113,9 @@ export class Alphabet {
 
   private accesses(t: number, place: number): void {
     const concurrent = this.bounds.inFlight > 0;
-    for (let vpn = place; vpn < place + this.bounds.pages; vpn++) {
+    // Concurrent faults on two pages of a folio show what those on four do.
+    const touched = concurrent ? Math.min(2, this.bounds.pages) : this.bounds.pages;
+    for (let vpn = place; vpn < place + touched; vpn++) {
       for (const op of [OP_READ, OP_WRITE]) {
         const name = op === OP_READ ? 'read' : 'write';
         const text = `${name} ${sizeText(vpn)}`;

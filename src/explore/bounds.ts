@@ -80,7 +80,7 @@ export const PRESETS: Readonly<Record<Focus, Bounds>> = {
     tasks: 2,
     threads: 1,
     steps: 7,
-    kinds: ['anon', 'shared', 'memfd-private'],
+    kinds: ['anon', 'memfd', 'memfd-private'],
     calls: ['fork', 'dontneed', 'punch'],
     inFlight: 2,
   },

@@ -15,6 +15,7 @@ import { type BranchReport, Coverage } from './coverage.ts';
 import { BOOKS_FAIL, LAW_NAMES, lawMask } from './law_bits.ts';
 import { MemoryModel } from './memory_model.ts';
 import { programText } from './program_text.ts';
+import { lawWords, schedule } from './schedule.ts';
 
 export interface CheckOptions {
   readonly bounds?: Bounds;
@@ -42,6 +43,8 @@ export interface KernelViolation {
   /** The law's words; absent where the model's own books failed. */
   readonly shown?: Confirmed;
   readonly message: string;
+  /** With concurrent faults: the order of events, which the scenario's comments have too. */
+  readonly schedule?: readonly string[];
   /** Of a fault that never ends: its phases, which come again. */
   readonly cycle?: string;
 }
@@ -165,7 +168,12 @@ export class KernelCheck {
     const program = this.text(found, actions, law);
     const common = { by: found.kind, steps: actions.length, program };
     if (law === 'books') {
+      if (this.bounds.inFlight > 0) return { law, ...common, message: this.model.failure };
       return { law, ...common, message: confirmFailure(program, this.release) };
+    }
+    if (this.bounds.inFlight > 0) {
+      const schedules = schedule(this.model, found.actions);
+      return { law, ...common, schedule: schedules, message: lawWords(this.model, law) };
     }
     const shown = confirm(program, this.release, law);
     return { law, ...common, shown, message: shown.message };
@@ -177,6 +185,12 @@ export class KernelCheck {
       '# found by `faultline check`.',
       ...(this.release.isVariant === true ? [] : [`kernel ${this.release.name}`]),
     ];
+    if (this.bounds.inFlight > 0) {
+      head.push('# The order of events; a scenario runs its steps one after the other:');
+      schedule(this.model, found.actions).forEach((event, i) => {
+        head.push(`#   ${i + 1}. ${event}`);
+      });
+    }
     return programText(this.bounds, actions, head, this.model.tailOf(found)).text;
   }
 }

@@ -11,8 +11,6 @@ import { BOOKS_FAIL, LAW_ISOLATION, LAW_NAMES } from './law_bits.ts';
 import { PackedLaws } from './packed_laws.ts';
 import { World } from './world.ts';
 
-const NO_FAULTS: readonly Vmf[] = [];
-
 export class MemoryModel implements Model {
   readonly properties: readonly string[] = [...LAW_NAMES, 'books'];
   readonly world: World;
@@ -35,7 +33,7 @@ export class MemoryModel implements Model {
 
   /** Faults between two phases. */
   get faults(): readonly Vmf[] {
-    return NO_FAULTS;
+    return this.world.races.faults;
   }
 
   /** What the model's own books say where they failed; '' as long as they have not. */
@@ -79,7 +77,7 @@ export class MemoryModel implements Model {
 
   /** Steps that show a finding which is in the state, but which no step has yet seen. */
   tailOf(found: Finding): string[] {
-    if (found.property !== LAW_ISOLATION) return [];
+    if (found.property !== LAW_ISOLATION || this.faults.length > 0) return [];
     this.reset();
     for (const action of found.actions) this.act(action);
     const { sm, counts, m } = this.world;
@@ -99,7 +97,7 @@ export class MemoryModel implements Model {
       into[1] = 1;
       return;
     }
-    this.canonical.run(NO_FAULTS);
+    this.canonical.run(this.faults);
     this.canonical.hash(into);
   }
 
@@ -109,7 +107,7 @@ export class MemoryModel implements Model {
     let broken = world.broken;
     if (isNew) {
       if (stalePage(world.sm, world.counts) !== null) broken |= 1 << LAW_ISOLATION;
-      broken |= this.laws.check(NO_FAULTS);
+      broken |= this.laws.check(this.faults);
     }
     return broken & this.wanted;
   }

@@ -17,6 +17,11 @@ function setup(bounds: Bounds, actions: readonly Action[]): string[] {
   if (usesAnon && n > 2) lines.push(`echo always > ${sizesPath(n, 'enabled')}`);
   const uses = (fd: string): boolean =>
     actions.some((a) => a.text.includes(`, ${fd},`) || a.text.includes(`(${fd},`));
+  for (let thread = 2; thread < 2 + bounds.threads; thread++) {
+    if (!actions.some((a) => a.task === thread)) continue;
+    const flags = 'CLONE_VM|CLONE_FS|CLONE_FILES|CLONE_SIGHAND|CLONE_THREAD|CLONE_SYSVSEM';
+    lines.push(`p: ${TASK_NAMES[thread]!} = clone(${flags}, 0)`);
+  }
   const [memfd, disk] = FILE_NAMES;
   if (uses(memfd)) {
     lines.push(`p: ${memfd} = memfd_create("${memfd}", 0)`);
@@ -29,10 +34,10 @@ function setup(bounds: Bounds, actions: readonly Action[]): string[] {
   return lines;
 }
 
-/** `forks`: how many forks came before, so that children get the names of their rows. */
+/** `forks`: row of the next child, which gives it its name. */
 function lineOf(a: Action, forks: number): string {
   if (a.text.startsWith('echo')) return a.text;
-  const bind = a.op === OP_FORK ? `${TASK_NAMES[forks + 2]!} = ` : '';
+  const bind = a.op === OP_FORK ? `${TASK_NAMES[forks]!} = ` : '';
   return `${TASK_NAMES[a.task]!}: ${bind}${a.text}`;
 }
 
@@ -44,7 +49,7 @@ export function programText(
 ): ProgramText {
   const out = [...head, ...setup(bounds, actions)];
   const lines: number[] = [];
-  let forks = 0;
+  let forks = 2 + bounds.threads;
   for (const a of actions) {
     const text = lineOf(a, forks);
     if (a.op === OP_FORK) forks++;

@@ -12,9 +12,12 @@
 import { assert, placeTable, type Rows, type TableHead, tableBytes } from '../base/index.ts';
 import { Kernel } from '../kernel/index.ts';
 import type { Machine, Release } from '../mm/mm_types.ts';
+import { Vmf } from '../mm/vmf.ts';
 import { MTHP_ITEMS, MTHP_NR_ANON, MTHP_NR_ANON_PARTIALLY_MAPPED } from '../mm/vmstat.ts';
 
-const HEAD = 96;
+const HEAD = 160;
+/** Numbers of a fault's context. */
+const VMF_WORDS = 15;
 /** Rows of the page-table pool. */
 const TABLES = 48;
 
@@ -27,6 +30,8 @@ export interface SmallOptions {
   readonly arenaPages: number;
   /** Tasks that may be alive at a time. */
   readonly tasks: number;
+  /** Faults that may stand between two phases. */
+  readonly inFlight: number;
 }
 
 export class SmallMachine {
@@ -38,6 +43,8 @@ export class SmallMachine {
   ghostInode: Int32Array = new Int32Array(0);
   /** Steps of the program so far: a store's value is unique in its program. */
   steps = 0;
+  /** Contexts of faults at work, one a processor; `task` 0: the processor is idle. */
+  readonly vmfs: Vmf[] = [];
   private words: Int32Array = new Int32Array(0);
   /** Entries of a table that the arena can reach, ascending. */
   reach: Int32Array = new Int32Array(0);
@@ -55,6 +62,7 @@ export class SmallMachine {
       firstPid: 100,
     });
     this.m = this.kernel.m;
+    for (let cpu = 0; cpu < options.inFlight; cpu++) this.vmfs.push(new Vmf());
   }
 
   /** To be called when the first task and its files are made: the tables move into one buffer. */
@@ -149,6 +157,7 @@ export class SmallMachine {
         words[at++] = m.mthp[order * MTHP_ITEMS + MTHP_NR_ANON]!;
         words[at++] = m.mthp[order * MTHP_ITEMS + MTHP_NR_ANON_PARTIALLY_MAPPED]!;
       }
+      for (const vmf of this.vmfs) at = storeVmf(vmf, words, at);
       return;
     }
     m.ptUsed = words[at++]!;
@@ -172,6 +181,7 @@ export class SmallMachine {
       m.mthp[order * MTHP_ITEMS + MTHP_NR_ANON] = words[at++]!;
       m.mthp[order * MTHP_ITEMS + MTHP_NR_ANON_PARTIALLY_MAPPED] = words[at++]!;
     }
+    for (const vmf of this.vmfs) at = loadVmf(vmf, words, at);
   }
 
   save(slot: number): void {
@@ -221,4 +231,44 @@ export class SmallMachine {
     }
     return false;
   }
+}
+
+function storeVmf(vmf: Vmf, words: Int32Array, start: number): number {
+  let at = start;
+  words[at++] = vmf.task;
+  words[at++] = vmf.mm;
+  words[at++] = vmf.vma;
+  words[at++] = vmf.vpn;
+  words[at++] = vmf.flags;
+  words[at++] = vmf.phase;
+  words[at++] = vmf.pmdSlot;
+  words[at++] = vmf.pteSlot;
+  words[at++] = vmf.origPte;
+  words[at++] = vmf.page;
+  words[at++] = vmf.cowPage;
+  words[at++] = vmf.folio;
+  words[at++] = vmf.order;
+  words[at++] = vmf.orders;
+  words[at++] = vmf.gathered;
+  return start + VMF_WORDS;
+}
+
+function loadVmf(vmf: Vmf, words: Int32Array, start: number): number {
+  let at = start;
+  vmf.task = words[at++]!;
+  vmf.mm = words[at++]!;
+  vmf.vma = words[at++]!;
+  vmf.vpn = words[at++]!;
+  vmf.flags = words[at++]!;
+  vmf.phase = words[at++]!;
+  vmf.pmdSlot = words[at++]!;
+  vmf.pteSlot = words[at++]!;
+  vmf.origPte = words[at++]!;
+  vmf.page = words[at++]!;
+  vmf.cowPage = words[at++]!;
+  vmf.folio = words[at++]!;
+  vmf.order = words[at++]!;
+  vmf.orders = words[at++]!;
+  vmf.gathered = words[at++]!;
+  return start + VMF_WORDS;
 }

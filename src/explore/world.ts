@@ -45,6 +45,7 @@ import {
   arenaPages,
   fileOfKind,
   OP_EXIT,
+  OP_FAULT,
   OP_FAULT_AROUND,
   OP_FORK,
   OP_MADVISE,
@@ -52,6 +53,7 @@ import {
   OP_MPROTECT,
   OP_MREMAP,
   OP_MUNMAP,
+  OP_PHASE,
   OP_PUNCH,
   OP_READ,
   OP_SIZES,
@@ -61,12 +63,19 @@ import {
 } from './alphabet.ts';
 import type { Bounds, Kind } from './bounds.ts';
 import { LAW_PROGRESS, LawCounts } from './law_bits.ts';
+import { Races } from './races.ts';
 import { SmallMachine } from './small_machine.ts';
 
 /** Frames: tasks hold at most their arena each, and files their pages; the rest is slack. */
 function frames(bounds: Bounds): number {
   const needed = (bounds.tasks + 2) * arenaPages(bounds) * 2 + 32;
   return Math.max(64, 1 << Math.ceil(Math.log2(needed)));
+}
+
+/** Steps that take mmap_lock and the VMA locks for themselves, by operation. */
+const NEEDS_WRITE_LOCK = new Uint8Array(32);
+for (const op of [OP_MMAP, OP_MUNMAP, OP_MREMAP, OP_FORK, OP_EXIT, OP_MPROTECT]) {
+  NEEDS_WRITE_LOCK[op] = 1;
 }
 
 const RW = word.fromNumber(3);
@@ -89,6 +98,7 @@ export class World {
   /** Bits of laws that the last step itself broke. */
   broken = 0;
   readonly watch: AccessWatch;
+  readonly races: Races;
   private readonly mmapFlags: U64[];
 
   constructor(release: Release, bounds: Bounds) {
@@ -99,6 +109,7 @@ export class World {
       arenaStart: ARENA_START,
       arenaPages: arenaPages(bounds),
       tasks: bounds.tasks + bounds.threads,
+      inFlight: bounds.inFlight,
     });
     this.m = this.sm.m;
     const { m } = this;
@@ -113,14 +124,35 @@ export class World {
       if (release.shmemPerSize) m.settings.shmemAlways = 1 << order;
       if (order > 1) m.settings.anonAlways = 1 << order;
     }
+    for (let i = 0; i < bounds.threads; i++) this.addThread();
     for (const kind of bounds.kinds) this.open(kind);
     this.sm.seal();
     this.watch = new AccessWatch(m, ARENA_START, arenaPages(bounds), this.counts);
+    this.races = new Races(this);
     this.mmapFlags = bounds.kinds.map((kind) => {
       const isPrivate = kind === 'anon' || kind.endsWith('private');
       const anon = fileOfKind(kind) < 0 ? MAP_ANONYMOUS : 0;
       return word.fromNumber((isPrivate ? MAP_PRIVATE : MAP_SHARED) | anon | MAP_FIXED);
     });
+  }
+
+  /** A thread of the first process, there from the start. */
+  private addThread(): void {
+    const { m } = this;
+    const thread = newRow(m.task);
+    this.inherit(thread, 1);
+    m.task.mm[thread] = m.task.mm[1]!;
+    m.mm.users[m.task.mm[1]!]!++;
+  }
+
+  private inherit(child: number, task: number): void {
+    const { m } = this;
+    for (const name of ['sig', 'files', 'uid', 'euid', 'caps', 'tgid', 'readExec'] as const) {
+      m.task[name][child] = m.task[name][task]!;
+    }
+    m.task.pid[child] = 100 + child;
+    m.task.alive[child] = 1;
+    m.task.name[child] = internName(m, TASK_NAMES[child] ?? `t${child}`);
   }
 
   private open(kind: Kind): void {
@@ -153,8 +185,14 @@ export class World {
   perform(a: Action): boolean {
     const { m } = this;
     this.broken = 0;
-    if (m.task.alive[a.task] === 0) return false;
+    if (a.op === OP_PHASE) return this.counted(this.races.advance(a.arg));
+    if (m.task.alive[a.task] === 0 || this.races.isBusy(a.task)) return false;
+    if (NEEDS_WRITE_LOCK[a.op] === 1 && this.races.isReadLocked(m.task.mm[a.task]!)) return false;
     const done = this.step(a, m.task.mm[a.task]!);
+    return this.counted(done);
+  }
+
+  private counted(done: boolean): boolean {
     if (done) this.sm.steps++;
     assert(!this.sm.overflowed, 'the tables of a small machine hold what the bounds allow');
     return done;
@@ -166,6 +204,8 @@ export class World {
       case OP_READ:
       case OP_WRITE:
         return this.access(a, mm);
+      case OP_FAULT:
+        return this.races.begin(a.task, a.at, a.arg === OP_WRITE);
       case OP_MMAP:
         return this.mmap(a, mm);
       case OP_MUNMAP:
@@ -308,17 +348,12 @@ export class World {
 
   private fork(task: number, mm: number): boolean {
     const { m, sm } = this;
-    if (m.task.used > this.bounds.tasks) return false;
+    if (m.task.used > this.bounds.tasks + this.bounds.threads) return false;
     const childMm = dupMm(m, task, mm);
     if (childMm === 0) return false;
     const child = newRow(m.task);
-    for (const name of ['sig', 'files', 'uid', 'euid', 'caps', 'tgid', 'readExec'] as const) {
-      m.task[name][child] = m.task[name][task]!;
-    }
-    m.task.pid[child] = 100 + child;
+    this.inherit(child, task);
     m.task.mm[child] = childMm;
-    m.task.alive[child] = 1;
-    m.task.name[child] = internName(m, TASK_NAMES[child] ?? `t${child}`);
     const n = sm.options.arenaPages;
     sm.ghostMm.copyWithin(childMm * n, mm * n, mm * n + n);
     return true;
@@ -346,9 +381,10 @@ export class World {
   }
 
   private truncate(a: Action): boolean {
-    const { m } = this;
+    const { m, sm } = this;
     const inode = m.file.inode[this.files[a.arg]!]!;
     if (m.inode.size[inode] === a.pages * 4096) return false;
+    if (this.races.hasLockedFolio(inode, a.pages, sm.options.arenaPages)) return false;
     truncateSetsize(m, inode, a.pages * 4096);
     this.forgetFile(inode, a.pages);
     // Private copies beyond the end go too.
@@ -364,6 +400,7 @@ export class World {
     const { m, sm } = this;
     const inode = m.file.inode[this.files[a.arg]!]!;
     if (m.inode.nrPages[inode] === 0) return false;
+    if (this.races.hasLockedFolio(inode, a.at, a.at + a.pages)) return false;
     punchHole(m, inode, a.at * 4096, (a.at + a.pages) * 4096);
     const at = inode * sm.options.arenaPages + a.at;
     sm.ghostInode.fill(0, at, at + a.pages);

@@ -61,7 +61,7 @@ function violation(found: KernelViolation, options: ViewOptions): Line[] {
       span(`  by ${found.by}, ${count(found.steps, 'step')}`, 'dim'),
     ],
   ];
-  const text = steps(found.program);
+  const text = found.schedule ?? steps(found.program);
   text.forEach((step, i) => {
     const last = i === text.length - 1;
     lines.push(...paragraph([span('    ')], step, last ? 'strong' : 'plain', options.width));
