@@ -17,7 +17,7 @@ async function bundle(outfile, options) {
     outfile,
     minify: true,
     // What only some verbs need is loaded by them, from node_modules.
-    external: ['tinypool', '@observablehq/plot', 'linkedom', 'bullmq', 'ioredis'],
+    external: ['esbuild', 'tinypool', '@observablehq/plot', 'linkedom', 'bullmq', 'ioredis'],
   });
   // The map gives a bug's stack its names back: node --enable-source-maps bin/faultline.js …
   writeFileSync(outfile, `${code}//# sourceMappingURL=${basename(outfile)}.map\n`);
@@ -35,6 +35,10 @@ const bundles = Promise.all([
   }),
   bundle(`${root}/dist/sweep_worker.js`, {
     entryPoints: ['dist/sweep/worker.js'],
+    format: 'esm',
+  }),
+  bundle(`${root}/dist/check_worker.js`, {
+    entryPoints: ['dist/cli/check_worker.js'],
     format: 'esm',
   }),
 ]);

@@ -1,33 +1,73 @@
 /** `faultline check`: every short program, against the laws. */
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { type CheckReport, KernelCheck } from '../explore/index.ts';
-import { DEFAULT_KERNEL, findKernel } from '../mm/release.ts';
+import type { Diagnostic } from '../base/index.ts';
+import { type Bounds, type CheckOptions, type CheckReport, programOf } from '../explore/index.ts';
+import { DEFAULT_KERNEL } from '../mm/release.ts';
 import { checkVerdict, checkView } from '../view/index.ts';
 import { boundsOf, type CheckCommandOptions } from './check_options.ts';
+import { runInThread } from './check_thread.ts';
 import { EXIT_DISAGREES, EXIT_INPUT, EXIT_OK } from './exit.ts';
 import { cliError } from './input.ts';
 import { Output, writeJson } from './output.ts';
 import { CounterLine } from './progress.ts';
+import { type CompiledVariant, compileVariant } from './variant.ts';
 
-/** Transitions between two looks at the clock. */
-const PORTION = 1 << 13;
+/** Seconds without a sign of life after which a variant is taken for one that never returns. */
+const TIMEOUT = 20;
 
 export async function checkCommand(options: CheckCommandOptions): Promise<number> {
   const out = new Output(options);
-  const release = findKernel(options.kernel ?? DEFAULT_KERNEL)!;
-  const check = new KernelCheck(release, {
-    bounds: boundsOf(options),
+  const bounds = boundsOf(options);
+  let variant: CompiledVariant | undefined;
+  if (options.variant !== undefined) {
+    const compiled = await compileVariant(options.variant);
+    if ('diagnostics' in compiled) return refuse(out, options, compiled.diagnostics);
+    variant = compiled;
+  }
+  const status = new CounterLine(options.quiet !== true && options.json !== true);
+  const outcome = await runInThread(
+    {
+      kernel: options.kernel ?? DEFAULT_KERNEL,
+      options: searchOptions(options, bounds),
+      ...(variant === undefined ? {} : { variant }),
+    },
+    variant === undefined ? NEVER : (options.timeout ?? TIMEOUT),
+    (text) => status.show(text),
+  );
+  status.end();
+  if ('report' in outcome) return tell(outcome.report, options, out);
+  const file = options.variant ?? '';
+  if ('refused' in outcome) {
+    return refuse(out, options, [cliError('CLI010', file, outcome.refused)]);
+  }
+  const message = `does not return for ${options.timeout ?? TIMEOUT} s: taken for a loop without end`;
+  const program = programOf(bounds, outcome.silent).trimEnd().split('\n').join('\n    ');
+  const hint = `at work was the last step of\n    ${program}`;
+  return refuse(out, options, [cliError('CLI010', file, message, hint)]);
+}
+
+/** No watch is kept on what is ours; as long as a timer can wait. */
+const NEVER = 2_000_000;
+
+function searchOptions(options: CheckCommandOptions, bounds: Bounds): CheckOptions {
+  return {
+    bounds,
     ...(options.laws === undefined ? {} : { laws: options.laws }),
     ...(options.memoryLimit === undefined ? {} : { memory: options.memoryLimit }),
     ...(options.walks === undefined ? {} : { walks: options.walks }),
     ...(options.seed === undefined ? {} : { seed: options.seed }),
-  });
-  const status = new CounterLine(options.quiet !== true && options.json !== true);
-  const begin = performance.now();
-  while (check.run(PORTION)) status.show(check.progress((performance.now() - begin) / 1000));
-  status.end();
-  return tell(check.report(), options, out);
+  };
+}
+
+async function refuse(
+  out: Output,
+  options: CheckCommandOptions,
+  diagnostics: readonly Diagnostic[],
+): Promise<number> {
+  out.diagnostics(diagnostics);
+  if (options.json === true) await writeJson({ variant: options.variant, diagnostics });
+  return EXIT_INPUT;
 }
 
 async function tell(

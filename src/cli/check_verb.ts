@@ -26,6 +26,7 @@ Examples:
   faultline check
   faultline check --kernel shmem-mthp-v1 -o /tmp/found
   faultline check --kernel 6.11 --focus shared --laws progress,translation
+  faultline check --variant variants/shmem-mthp-v1.ts
   faultline check --steps 12 --walks 20000 --seed 7
 
 Exit code: 0 no law is broken, 1 some law is, 2 bad input or usage, 70 a bug of ours.
@@ -44,6 +45,8 @@ export function addCheckCommand(
     .summary('explore every short program and judge it by the laws')
     .description('Searches all short programs of a few tasks over a few pages for broken laws.')
     .option('-k, --kernel <name>', 'kernel to check (default: the newest)', parseKernel)
+    .option('--variant <file>', 'a proposed change, in TypeScript (docs/check.md)')
+    .option('--timeout <s>', 'seconds that a variant may take for a step', parseCount(1, 86400))
     .option('--focus <name>', 'what programs are about', parseFocus)
     .option('--tasks <n>', 'processes of a program', parseCount(1, 4))
     .option('--pages <n>', 'pages of a mapping and of a folio: 1, 2, 4 or 8', parsePages)

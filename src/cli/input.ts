@@ -19,6 +19,7 @@ export const CLI_CODES = {
   CLI007: 'no modelled kernel stands for the one here',
   CLI008: 'a file or directory that cannot be written',
   CLI009: 'a scenario for a machine of another size',
+  CLI010: 'a variant that is no variant',
 } as const;
 
 export type CliCode = keyof typeof CLI_CODES;

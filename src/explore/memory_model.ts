@@ -16,6 +16,8 @@ export class MemoryModel implements Model {
   readonly world: World;
   readonly alphabet: readonly Action[];
   readonly canonical: Canonical;
+  /** Where set: number and actions of the program at work, for who watches from outside. */
+  trace: Int32Array | null = null;
   /** Laws that are asked for, as bits. */
   private readonly wanted: number;
   readonly laws: PackedLaws;
@@ -66,6 +68,11 @@ export class MemoryModel implements Model {
    * that is a finding, not a defect, where the release under check may be wrong.
    */
   act(action: number): number {
+    const { trace } = this;
+    if (trace !== null) {
+      trace[0] = this.world.sm.steps + 1;
+      trace[this.world.sm.steps + 1] = action;
+    }
     try {
       return this.world.perform(this.alphabet[action]!) ? ACT_DONE : ACT_DISABLED;
     } catch (error) {
