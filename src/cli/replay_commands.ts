@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import { adviseCommand } from './advise_command.ts';
 import { parseCount, parseKernel, parsePercent, parseQueue } from './arguments.ts';
+import { calibrateCommand } from './calibrate_command.ts';
 import { replayCommand } from './replay_command.ts';
 import { collectSetting } from './settings.ts';
 import { workerCommand } from './worker_command.ts';
@@ -46,6 +47,16 @@ Examples:
 Exit code: 0 stopped, 2 the queue cannot be reached.
 `;
 
+const CALIBRATE_HELP = `
+It compiles a small C program and runs it for some seconds; a quiet machine gives better numbers.
+Large folios are asked for with madvise(): sizes that this machine does not give are not measured.
+The result is kept in $XDG_CACHE_HOME/faultline/costs.json (~/.cache).
+
+Examples:
+  faultline calibrate
+  faultline calibrate --json | jq .costs
+`;
+
 export function addReplayCommands(
   program: Command,
   common: (command: Command, all: boolean) => Command,
@@ -78,6 +89,14 @@ export function addReplayCommands(
     .addHelpText('after', ADVISE_HELP)
     .action(async (path, options) => done(await adviseCommand(path, options)));
   common(advise, false);
+
+  const costs = program
+    .command('calibrate')
+    .summary('measure what faults cost on this machine, for advise')
+    .description('Measures faults, clearing and TLB misses here; changes no setting.')
+    .addHelpText('after', CALIBRATE_HELP)
+    .action(async (options) => done(await calibrateCommand(options)));
+  common(costs, false);
 
   const worker = program
     .command('worker')

@@ -1,3 +1,4 @@
+export * from './calibrate.ts';
 export * from './costs_file.ts';
 export * from './job.ts';
 export * from './pool.ts';

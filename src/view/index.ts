@@ -1,6 +1,7 @@
 export * from './advise_view.ts';
 export * from './check_view.ts';
 export * from './compare_view.ts';
+export * from './costs_view.ts';
 export * from './inspect_view.ts';
 export * from './kernels_view.ts';
 export * from './replay_view.ts';
