@@ -7,7 +7,7 @@
  * fails when a goal is missed, because a busy machine misses any. `--tiny` only proves that all rows run.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { release, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -158,6 +158,73 @@ function straceSteps() {
   };
 }
 
+/** Spin's own search of the same toy: states a second, and its counts. Null where it cannot run. */
+function spin(promela) {
+  const folder = join(work, 'spin');
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, 'toy.pml'), promela);
+  const options = { cwd: folder, encoding: 'utf8' };
+  const flags = ['-O2', '-DSAFETY', '-DNOREDUCE', '-DNOFAIR', '-o', 'pan', 'pan.c'];
+  if (spawnSync('spin', ['-a', 'toy.pml'], options).status !== 0) return null;
+  if (spawnSync('cc', flags, options).status !== 0) return null;
+  const times = [];
+  let out = '';
+  for (let round = 0; round < (tiny ? 1 : 3); round++) {
+    const run = spawnSync(
+      'sh',
+      ['-c', 'ulimit -s unlimited; ./pan -E -n -m10000000 -w24; times'],
+      options,
+    );
+    out = run.stdout;
+    // `times` prints the shell's, then its children's processor time: user and system.
+    const [user, system] = [
+      ...out
+        .trim()
+        .split('\n')
+        .at(-1)
+        .matchAll(/(\d+)m([\d.]+)s/g),
+    ].map(([, m, s]) => Number(m) * 60 + Number(s));
+    times.push(user + system);
+  }
+  const number = (what) => Number(what.exec(out)?.[1]);
+  const states = number(/(\d+) states, stored/);
+  return { states, transitions: number(/(\d+) transitions/) - 1, rate: states / median(times) };
+}
+
+function explorer() {
+  const got = model('explorer', { philosophers: tiny ? 8 : 15, rounds: tiny ? 1 : 5 });
+  const other = spin(got.promela);
+  const agree =
+    other === null
+      ? undefined
+      : other.states === got.states && other.transitions === got.transitions;
+  const times = other === null ? undefined : got.rate / other.rate;
+  return {
+    what: 'explorer on a packed toy, beside Spin',
+    unit: 'states/s',
+    value: got.rate,
+    ...(other === null || tiny ? {} : { atLeast: Math.round(5 * other.rate) }),
+    note:
+      other === null
+        ? `${got.states} states; no spin or cc here`
+        : `${got.states} states, ${got.transitions} transitions${agree ? ', as Spin counts' : ', SPIN COUNTS OTHERWISE'}; ${times.toFixed(1)}x Spin's ${Math.round(other.rate).toLocaleString('en-US')}/s`,
+    agree,
+    checksum: got.transitions,
+  };
+}
+
+function checker() {
+  const got = model('checker', { steps: tiny ? 3 : 5, rounds: tiny ? 1 : 3 });
+  return {
+    what: 'check of the memory model, one core',
+    unit: 'transitions/s',
+    value: got.rate,
+    atLeast: 250_000,
+    note: `${got.states} states, ${got.transitions} transitions; best round ${Math.round(got.best).toLocaleString('en-US')}/s`,
+    checksum: got.transitions,
+  };
+}
+
 const ROWS = [
   faultRow('anon-4k', 'anonymous 4K fault, first touch', 60, 'anon', 40),
   faultRow('shmem-4k', 'shmem 4K fault, first touch', 100, 'shmem'),
@@ -172,6 +239,8 @@ const ROWS = [
   { name: 'growth', run: growth },
   { name: 'memory-anon', run: () => memory('memory-anon', 'host memory, anonymous page') },
   { name: 'memory-shmem', run: () => memory('memory-shmem', 'host memory, shmem page') },
+  { name: 'explorer', run: explorer },
+  { name: 'checker', run: checker },
   { name: 'strace-steps', run: straceSteps },
   { name: 'start-up', run: startUp },
 ];

@@ -6,6 +6,7 @@
  * of printing, of the laws.
  */
 import { writeFileSync } from 'node:fs';
+import { checker, explorer } from './check_rows.js';
 import { ACCESS_READ, ACCESS_WRITE, access, Random } from './machine.js';
 import { makeOps, opsWorld, runOps } from './ops.js';
 import { makeWorld, map, touch, unmap } from './world.js';
@@ -150,6 +151,8 @@ const ROWS = {
   'mapped-random': (size) => mapped(size, true),
   'read-around': readAround,
   'random-ops': randomOps,
+  explorer,
+  checker,
   'memory-anon': (size) => memory(size, false),
   'memory-shmem': (size) => memory(size, true),
 };

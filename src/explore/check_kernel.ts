@@ -12,6 +12,7 @@ import type { Action } from './alphabet.ts';
 import { type Bounds, PRESETS } from './bounds.ts';
 import { type Confirmed, confirm, confirmFailure } from './confirm.ts';
 import { type BranchReport, Coverage } from './coverage.ts';
+import { cycleWords } from './cycle.ts';
 import { BOOKS_FAIL, LAW_NAMES, lawMask } from './law_bits.ts';
 import { MemoryModel } from './memory_model.ts';
 import { programText } from './program_text.ts';
@@ -176,7 +177,14 @@ export class KernelCheck {
       return { law, ...common, schedule: schedules, message: lawWords(this.model, law) };
     }
     const shown = confirm(program, this.release, law);
-    return { law, ...common, shown, message: shown.message };
+    const cycle = law === 'progress' ? cycleWords(this.model, found.actions) : '';
+    return {
+      law,
+      ...common,
+      shown,
+      message: shown.message,
+      ...(cycle === '' ? {} : { cycle }),
+    };
   }
 
   private text(found: Finding, actions: readonly Action[], law: string): string {

@@ -36,6 +36,11 @@ describe('kernels that were released', () => {
   it('6.11 faults for ever, and nothing else', () => {
     const report = checkKernel(findKernel('6.11')!, { bounds });
     expect(report.violations.map((v) => v.law)).toEqual(['progress']);
+    const { cycle } = report.violations[0]!;
+    expect(cycle).toMatch(
+      /^write fault at 0x\w+ → .*faults again, and the machine is in the state/,
+    );
+    expect(cycle).toMatch(/one fault before$/);
   });
 
   it('6.18 and 6.10 break nothing, and the report says what was never met', () => {
