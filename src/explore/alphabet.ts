@@ -20,10 +20,14 @@ export const OP_PUNCH = 10;
 export const OP_FAULT_AROUND = 11;
 export const OP_SIZES = 12;
 export const OP_UFFD = 13;
-export const OP_UFFD_COPY = 14;
 /** A fault begins, or goes on by one phase (races). */
 export const OP_FAULT = 15;
 export const OP_PHASE = 16;
+
+/** ioctls of userfaultfd: type 0xaa, and the number. */
+export const UFFDIO_API = 0xaa3f;
+export const UFFDIO_REGISTER = 0xaa00;
+export const UFFDIO_ZEROPAGE = 0xaa04;
 
 export interface Action {
   readonly op: number;
@@ -156,10 +160,7 @@ export class Alphabet {
       if (n > 1) this.madvise(t, place + 1, 1, 4, 'MADV_DONTNEED');
     }
     if (this.has('populate')) this.madvise(t, place, n, 23, 'MADV_POPULATE_WRITE');
-    if (this.has('uffd') && t === 1) {
-      this.add(OP_UFFD, t, 'userfaultfd register', 'uffd', place, n);
-      this.add(OP_UFFD_COPY, t, 'userfaultfd copy', 'uffd', place + 1, 1);
-    }
+    if (this.has('uffd') && t === 1) this.userfaultfd(place, n);
   }
 
   private munmap(t: number, at: number, pages: number): void {
@@ -181,6 +182,16 @@ export class Alphabet {
   private madvise(t: number, at: number, pages: number, advice: number, name: string): void {
     const text = `madvise(${sizeText(at)}, ${sizeText(pages)}, ${name})`;
     this.add(OP_MADVISE, t, `madvise(${name})`, text, at, pages, advice);
+  }
+
+  /** Registration for missing pages, and the handler's answer to one: a page of zeroes. */
+  private userfaultfd(place: number, n: number): void {
+    const range = (at: number, pages: number): string =>
+      `{range={start=${sizeText(at)}, len=${sizeText(pages)}}, mode=`;
+    const register = `ioctl(u, UFFDIO_REGISTER, ${range(place, n)}UFFDIO_REGISTER_MODE_MISSING})`;
+    this.add(OP_UFFD, 1, 'UFFDIO_REGISTER', register, place, n, UFFDIO_REGISTER);
+    const zero = `ioctl(u, UFFDIO_ZEROPAGE, ${range(place + 1, 1)}0})`;
+    this.add(OP_UFFD, 1, 'UFFDIO_ZEROPAGE', zero, place + 1, 1, UFFDIO_ZEROPAGE);
   }
 
   /** Steps that are about files and settings: the first task does them. */

@@ -22,6 +22,10 @@ function setup(bounds: Bounds, actions: readonly Action[]): string[] {
     const flags = 'CLONE_VM|CLONE_FS|CLONE_FILES|CLONE_SIGHAND|CLONE_THREAD|CLONE_SYSVSEM';
     lines.push(`p: ${TASK_NAMES[thread]!} = clone(${flags}, 0)`);
   }
+  if (uses('u')) {
+    lines.push('p: u = userfaultfd(0)');
+    lines.push('p: ioctl(u, UFFDIO_API, {api=UFFD_API, features=0}) = 0');
+  }
   const [memfd, disk] = FILE_NAMES;
   if (uses(memfd)) {
     lines.push(`p: ${memfd} = memfd_create("${memfd}", 0)`);

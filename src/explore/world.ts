@@ -58,8 +58,11 @@ import {
   OP_READ,
   OP_SIZES,
   OP_TRUNCATE,
+  OP_UFFD,
   OP_WRITE,
   TASK_NAMES,
+  UFFDIO_API,
+  UFFDIO_REGISTER,
 } from './alphabet.ts';
 import type { Bounds, Kind } from './bounds.ts';
 import { LAW_PROGRESS, LawCounts } from './law_bits.ts';
@@ -74,11 +77,12 @@ function frames(bounds: Bounds): number {
 
 /** Steps that take mmap_lock and the VMA locks for themselves, by operation. */
 const NEEDS_WRITE_LOCK = new Uint8Array(32);
-for (const op of [OP_MMAP, OP_MUNMAP, OP_MREMAP, OP_FORK, OP_EXIT, OP_MPROTECT]) {
+for (const op of [OP_MMAP, OP_MUNMAP, OP_MREMAP, OP_FORK, OP_EXIT, OP_MPROTECT, OP_UFFD]) {
   NEEDS_WRITE_LOCK[op] = 1;
 }
 
 const RW = word.fromNumber(3);
+const UFFD_API = word.fromNumber(0xaa);
 
 /** A word of a small number, made once. */
 const WORDS: U64[] = [];
@@ -95,6 +99,8 @@ export class World {
   readonly counts = new LawCounts();
   /** Description row of each file that programs use; 0 where the bounds have no such kind. */
   readonly files: number[] = [0, 0];
+  /** Descriptor of the first task's userfaultfd. */
+  private uffd: U64 = word.ZERO;
   /** Bits of laws that the last step itself broke. */
   broken = 0;
   readonly watch: AccessWatch;
@@ -126,6 +132,7 @@ export class World {
     }
     for (let i = 0; i < bounds.threads; i++) this.addThread();
     for (const kind of bounds.kinds) this.open(kind);
+    if (bounds.calls.includes('uffd')) this.openUserfaultfd();
     this.sm.seal();
     this.watch = new AccessWatch(m, ARENA_START, arenaPages(bounds), this.counts);
     this.races = new Races(this);
@@ -174,6 +181,30 @@ export class World {
     m.inode.mode[inode] = 0o100600;
     const mode = FMODE_READ | FMODE_WRITE | FMODE_LSEEK | FMODE_PREAD | FMODE_PWRITE;
     this.files[which] = newFile(m, inode, mode, O_RDWR, 0);
+  }
+
+  private openUserfaultfd(): void {
+    const { kernel } = this.sm;
+    const opened = kernel.syscall(1, 'userfaultfd', [word.ZERO]);
+    assert('value' in opened, 'the first task may have a userfaultfd');
+    this.uffd = opened.value;
+    const api = { api: UFFD_API, features: word.ZERO };
+    const enabled = kernel.syscall(1, 'ioctl', [this.uffd, word.fromNumber(UFFDIO_API), api]);
+    assert('value' in enabled, 'the userfaultfd takes its API');
+  }
+
+  /** An ioctl of the userfaultfd on a range. What it fills in is zero: no contents change. */
+  private userfaultfd(a: Action, mm: number): boolean {
+    const v = vmaLookup(this.m, mm, a.at);
+    if (v === 0) return false;
+    // Registering again changes nothing; a page for a range that is not registered is refused.
+    const isRegistered = this.m.vma.uffd[v] !== 0;
+    if (isRegistered === (a.arg === UFFDIO_REGISTER)) return false;
+    const range = { start: pages(a.at), len: pages(a.pages) };
+    const mode = word.fromNumber(a.arg === UFFDIO_REGISTER ? 1 : 0);
+    const args = [this.uffd, word.fromNumber(a.arg), { range, mode }];
+    this.sm.kernel.syscall(a.task, 'ioctl', args);
+    return true;
   }
 
   /** Inodes that are there from the start. */
@@ -225,6 +256,8 @@ export class World {
         return true;
       case OP_MADVISE:
         return this.madvise(a, mm);
+      case OP_UFFD:
+        return this.userfaultfd(a, mm);
       case OP_TRUNCATE:
         return this.truncate(a);
       case OP_PUNCH:

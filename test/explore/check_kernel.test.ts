@@ -2,7 +2,18 @@
 import { describe, expect, it } from 'vitest';
 import { checkKernel, PRESETS } from '../../src/explore/index.ts';
 import { MemoryModel } from '../../src/explore/memory_model.ts';
+import {
+  mapRange,
+  pageOfFault,
+  pmdOrPageTable,
+  rangeNone,
+  slotOf,
+  wholeFolioFits,
+} from '../../src/mm/finish_fault/common.ts';
+import { folioPages, headOf } from '../../src/mm/folio.ts';
+import type { Release } from '../../src/mm/mm_types.ts';
 import { findKernel } from '../../src/mm/release.ts';
+import { VM_FAULT_FALLBACK } from '../../src/mm/vmf.ts';
 import { parseProgram } from '../../src/scenario/index.ts';
 
 const bounds = { ...PRESETS.default, steps: 4 };
@@ -66,6 +77,38 @@ describe('kernels that were released', () => {
     const report = checkKernel(findKernel('shmem-mthp-v1')!, { bounds, laws: ['translation'] });
     expect(report.violations.map((v) => v.law)).toEqual(['translation']);
     expect(report.laws.map((law) => law.name)).toEqual(['translation']);
+  });
+});
+
+describe('userfaultfd', () => {
+  const v618 = findKernel('6.18')!;
+  const armed = { ...PRESETS.uffd, kinds: ['memfd'], calls: ['uffd', 'fork'], steps: 5 } as const;
+  /** finish_fault() of 6.18 that does not ask whether the VMA is armed. */
+  const careless: Release = {
+    ...v618,
+    name: 'careless',
+    isVariant: true,
+    finishFault: (m, vmf) => {
+      const page = pageOfFault(m, vmf);
+      const head = headOf(m, page);
+      const pmd = pmdOrPageTable(m, vmf, head, true);
+      const n = folioPages(m, head);
+      if (pmd !== VM_FAULT_FALLBACK) return pmd;
+      if (n === 1 || !wholeFolioFits(m, vmf, head, page)) return v618.finishFault(m, vmf);
+      const vpn = vmf.vpn - (page - head);
+      const slot = slotOf(m, vmf, vpn);
+      if (!rangeNone(m, slot, n)) return v618.finishFault(m, vmf);
+      return mapRange(m, vmf, head, n, vpn, slot, n - 1);
+    },
+  };
+
+  it('a whole folio in an armed VMA breaks the law uffd', () => {
+    const good = checkKernel(v618, { bounds: armed });
+    expect(good.violations).toEqual([]);
+    expect(good.laws.find((law) => law.name === 'uffd')!.exercised).toBeGreaterThan(0);
+    const bad = checkKernel(careless, { bounds: armed });
+    expect(bad.violations.map((v) => v.law)).toEqual(['uffd']);
+    expect(bad.violations[0]!.program).toContain('UFFDIO_REGISTER');
   });
 });
 
