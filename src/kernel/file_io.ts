@@ -128,12 +128,15 @@ export function writeFile(
   while (done < allowed) {
     const at = pos + done;
     const bytes = Math.min(chunk - (at % chunk), allowed - done);
+    const from = typeof source === 'string' ? source : word.add(source, word.fromNumber(done));
+    if (!m.release.writeTouchesLate && typeof from !== 'string') {
+      if (touchRange(m, t, from, bytes, false) === 0) return done > 0 ? done : -EFAULT;
+    }
     const pfn = pageForWrite(m, inode, at, bytes);
     if (pfn < 0) return done > 0 ? done : pfn;
     const head = headOf(m, pfn);
     const end = (folioIndex(m, head) + folioPages(m, head)) * PAGE_SIZE;
     const room = Math.min(bytes, end - at);
-    const from = typeof source === 'string' ? source : word.add(source, word.fromNumber(done));
     const n = typeof from === 'string' ? room : presentBytes(m, t, from, room);
     writeEnd(m, inode, head, at, n);
     if (n > 0) {

@@ -151,6 +151,15 @@ function mayModify(m: Machine, v: VmaRow, advice: number): boolean {
   return !vmaIsAnonymous(m, v) || (m.vma.flags[v]! & VM_WRITE) !== 0;
 }
 
+/** can_modify_mm_madv(), 6.10 and 6.11. */
+function mayModifyAll(m: Machine, mm: MmRow, start: Vpn, end: Vpn, advice: number): boolean {
+  let v = findVma(m, mm, start);
+  for (; v !== 0 && m.vma.start[v]! < end; v = m.vma.next[v]!) {
+    if (!mayModify(m, v, advice)) return false;
+  }
+  return true;
+}
+
 /** madvise_willneed(): reads a file's pages ahead; there is nothing to read of anything else. */
 function willNeed(m: Machine, v: VmaRow, start: Vpn, end: Vpn): void {
   const file = m.vma.file[v]!;
@@ -391,6 +400,7 @@ export function doMadvise(
   if (advice === MADV_POPULATE_READ || advice === MADV_POPULATE_WRITE) {
     return populateRange(m, task, mm, start, end, advice === MADV_POPULATE_WRITE);
   }
+  if (m.release.sealsCheckedFirst && !mayModifyAll(m, mm, start, end, advice)) return -EPERM;
   return walkVmas(m, mm, start, end, (v, from, to) => vmaBehavior(m, task, v, from, to, advice));
 }
 

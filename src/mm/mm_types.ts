@@ -262,6 +262,26 @@ export interface Release {
   readonly faultAroundEofQuirk: boolean;
   /** hugepages-<size>/shmem_enabled exists (6.11). */
   readonly shmemPerSize: boolean;
+  /** Orders that hugepages-<size>/shmem_enabled exists for: from 16K in 6.11, from 8K since 6.12. */
+  readonly shmemOrders: OrderMask;
+  /** THPeligible of shared memory asks whether an allowed order fits the VMA, not only if any is. */
+  readonly shmemEligibleFits: boolean;
+  /** Large folios of files are marked mlocked when they are mapped whole into a VM_LOCKED VMA. */
+  readonly mlockLargeFile: boolean;
+  /** munlock waits in the CPU's batch, where a lock that comes may be lost; before, unmapping drains. */
+  readonly munlockWaits: boolean;
+  /** write(2) makes its page before it touches the source (6.16). */
+  readonly writeTouchesLate: boolean;
+  /** pagemap asks for all pages of a PMD mapping whether the first is mapped once. */
+  readonly pagemapPmdByFirst: boolean;
+  /** A VMA that was never faulted takes in a neighbour that was (vma_merge, 6.16). */
+  readonly mergeIntoUnfaulted: boolean;
+  /** A shmem folio for a fault on a file of tmpfs must fit the VMA; of 2 MiB it need not in 6.11. */
+  readonly shmemFileFitsVma: boolean;
+  /** A seal anywhere in the range refuses the call before it changes anything (6.10, 6.11). */
+  readonly sealsCheckedFirst: boolean;
+  /** mmap() joins the VMA above before the one below, and none above that has a close op (6.11). */
+  readonly mmapMergesNextFirst: boolean;
   /** within_size rounded the index to the order instead of its size (6.11 and 6.12). */
   readonly withinSizeByOrder: boolean;
   /** Orders that write() and fallocate() may allocate on a huge= tmpfs: 2 MiB only before 6.14. */

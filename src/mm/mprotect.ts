@@ -71,7 +71,7 @@ import {
   VM_WRITE,
   VM2_PKEY_MASK,
 } from './vm_flags.ts';
-import { vmaIsAnonymous, vmaIsSealed } from './vma.ts';
+import { sealRefusesRange, vmaIsAnonymous, vmaIsSealed } from './vma.ts';
 import { vmaModifyFlags } from './vma_merge.ts';
 import { pageProt } from './vma_prot.ts';
 import { findVmaIntersection } from './vma_tree.ts';
@@ -295,6 +295,7 @@ export function sysMprotect(
     // No architecture flag VM_GROWSUP on x86: such a VMA does not exist.
     if ((grows & PROT_GROWSUP) !== 0) return -EINVAL;
   }
+  if (sealRefusesRange(m, mm, start, end)) return -EPERM;
   const implies = m.task.readExec[task] !== 0 && (prot & PROT_READ) !== 0;
   const bits = vmProtBits(prot);
   let from = start;

@@ -40,7 +40,7 @@ import {
   VM_PFNMAP,
   VM_SHARED,
 } from './vm_flags.ts';
-import { vmaIsSealed } from './vma.ts';
+import { sealRefusesRange, vmaIsSealed } from './vma.ts';
 import { vmaLookup } from './vma_tree.ts';
 
 const KNOWN_FLAGS = MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP;
@@ -69,6 +69,7 @@ function mremapTo(m: Machine, task: TaskRow, a: MremapArgs, r: Remap): Vpn | Err
   if (r.newPages > TASK_PAGES || r.newAddr > TASK_PAGES - r.newPages) return -EINVAL;
   if (wrapAdd(r.addr, r.oldPages) > r.newAddr && r.newAddr + r.newPages > r.addr) return -EINVAL;
   if (m.mm.mapCount[mm]! + 2 >= m.settings.maxMapCount - 3) return -ENOMEM;
+  if (sealRefusesRange(m, mm, r.addr, r.addr + r.oldPages)) return -EPERM;
   let error: Errno;
   if ((r.flags & MREMAP_FIXED) !== 0) {
     error = doMunmap(m, mm, r.newAddr, r.newPages);
@@ -101,13 +102,14 @@ export function legacyMremap(m: Machine, task: TaskRow, a: MremapArgs, r: Remap)
   const mm = m.task.mm[task]!;
   const v = vmaLookup(m, mm, r.addr);
   if (v === 0) return -EFAULT;
-  if (vmaIsSealed(m, v)) return -EPERM;
+  if (!m.release.sealsCheckedFirst && vmaIsSealed(m, v)) return -EPERM;
   if ((m.vma.flags[v]! & VM_HUGETLB) !== 0) {
     r.oldPages = Math.ceil(r.oldPages / 512) * 512;
     r.newPages = Math.ceil(r.newPages / 512) * 512;
     if (r.addr % 512 !== 0 || r.newAddr % 512 !== 0 || r.newPages > r.oldPages) return -EINVAL;
   }
   if ((flags & (MREMAP_FIXED | MREMAP_DONTUNMAP)) !== 0) return mremapTo(m, task, a, r);
+  if (sealRefusesRange(m, mm, r.addr, r.addr + r.oldPages)) return -EPERM;
   if (r.oldPages === r.newPages) return r.addr;
   if (r.oldPages > r.newPages) {
     const error = doMunmap(m, mm, r.addr + r.newPages, r.oldPages - r.newPages);

@@ -26,6 +26,7 @@ import { VM_ACCOUNT, VM_LOCKED } from './vm_flags.ts';
 import {
   maySplit,
   removeVma,
+  sealRefusesRange,
   splitHugePmdIfNeeded,
   splitVmaUnchecked,
   vmaIsSealed,
@@ -118,6 +119,7 @@ function keepTail(m: Machine, u: Unmap, v: VmaRow): Errno {
  * Source: mm/vma.c vms_gather_munmap_vmas(), 6.18.
  */
 export function gatherUnmap(m: Machine, u: Unmap, first: VmaRow): Errno {
+  if (sealRefusesRange(m, u.mm, u.start, u.end)) return -EPERM;
   u.first = first;
   u.prev = m.vma.prev[first]!;
   if (u.start > m.vma.start[first]!) {

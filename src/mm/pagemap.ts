@@ -52,8 +52,9 @@ function putEntry(
     if (showPfn) low = first + offsetInBlock;
     high = PM_PRESENT;
     if ((entry & PTE_UFFD_WP) !== 0) high |= PM_UFFD_WP;
-    // vm_normal_page() is NULL for the zero pages. A PMD's bits are those of its head page.
-    if (first !== m.zeroPfn) high |= pageBits(m, first);
+    // vm_normal_page() is NULL for the zero pages.
+    const page = m.release.pagemapPmdByFirst ? first : first + offsetInBlock;
+    if (first !== m.zeroPfn) high |= pageBits(m, page);
   } else if (isSwapEntry(entry)) {
     high = PM_SWAP | ((entry & PTE_UFFD_WP) !== 0 ? PM_UFFD_WP : 0);
     if (showPfn) low = swapOffset(entry) * SWAP_TYPE_BITS;

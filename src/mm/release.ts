@@ -10,6 +10,7 @@ import type { Release } from './mm_types.ts';
 
 const PMD_ONLY = 1 << 9;
 const ALL_SHMEM_ORDERS = 0x3fe;
+const FROM_16K = 0x3fc;
 
 const V6_10: Release = {
   name: '6.10',
@@ -19,6 +20,16 @@ const V6_10: Release = {
   faultAroundWhole: false,
   faultAroundEofQuirk: false,
   shmemPerSize: false,
+  shmemOrders: FROM_16K,
+  shmemEligibleFits: false,
+  mlockLargeFile: false,
+  munlockWaits: false,
+  writeTouchesLate: false,
+  pagemapPmdByFirst: false,
+  mergeIntoUnfaulted: false,
+  mmapMergesNextFirst: true,
+  shmemFileFitsVma: false,
+  sealsCheckedFirst: true,
   withinSizeByOrder: false,
   tmpfsWriteOrders: PMD_ONLY,
   thpAlign: 'from-2M',
@@ -78,6 +89,16 @@ const V6_18: Release = {
   faultAroundWhole: true,
   faultAroundEofQuirk: true,
   shmemPerSize: true,
+  shmemOrders: ALL_SHMEM_ORDERS,
+  shmemEligibleFits: true,
+  mlockLargeFile: true,
+  munlockWaits: true,
+  writeTouchesLate: true,
+  pagemapPmdByFirst: true,
+  mergeIntoUnfaulted: true,
+  mmapMergesNextFirst: false,
+  shmemFileFitsVma: true,
+  sealsCheckedFirst: false,
   withinSizeByOrder: false,
   tmpfsWriteOrders: ALL_SHMEM_ORDERS,
   thpAlign: 'multiple-no-hint',

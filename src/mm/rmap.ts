@@ -236,7 +236,8 @@ function addPteMaps(m: Machine, head: Pfn, page: Pfn, n: Pages, mm: MmRow): void
 /** Maps pages of a page-cache folio by PTE. References are the caller's. */
 export function folioAddFileRmapPtes(m: Machine, head: Pfn, page: Pfn, n: Pages, v: VmaRow): void {
   addPteMaps(m, head, page, n, m.vma.mm[v]!);
-  if ((m.vma.flags[v]! & VM_LOCKED) !== 0 && folioPages(m, head) === n) mlockVmaFolio(m, head, v);
+  if ((m.vma.flags[v]! & VM_LOCKED) === 0 || folioPages(m, head) !== n) return;
+  if (n === 1 || m.release.mlockLargeFile) mlockVmaFolio(m, head, v);
 }
 
 /** Maps a folio by one PMD: anonymous (fork, collapse) or page cache. */
@@ -246,7 +247,8 @@ export function folioAddRmapPmd(m: Machine, head: Pfn, v: VmaRow): void {
   mapping[head + 2] = before + 1;
   if (before === 0) countMapped(m, head, 512 - nrPagesMapped(m, head), 512);
   addLargeMapcount(m, head, 1, m.vma.mm[v]!);
-  if ((m.vma.flags[v]! & VM_LOCKED) !== 0) mlockVmaFolio(m, head, v);
+  if ((m.vma.flags[v]! & VM_LOCKED) === 0) return;
+  if (m.release.mlockLargeFile || m.page.mapping[head]! <= 0) mlockVmaFolio(m, head, v);
 }
 
 /** Maps pages of a known anonymous folio by PTE (PMD split, fork, swap-in). */
@@ -346,7 +348,7 @@ export function mlockVmaFolio(m: Machine, head: Pfn, v: VmaRow): void {
   const { flags, mlocks } = m.page;
   if ((m.vma.flags[v]! & VM_LOCKED) === 0) return;
   const isMarked = (flags[head]! & PG_MLOCKED) !== 0;
-  const isLost = !isMarked && m.mlockBatch.includes(head);
+  const isLost = !isMarked && m.release.munlockWaits && m.mlockBatch.includes(head);
   batchMlock(m, head, false);
   if (isLost) return;
   mlocks[head] = isMarked ? mlocks[head]! + 1 : 1;

@@ -64,15 +64,19 @@ function withinSizeOrders(
   wanted: OrderMask,
   index: number,
   writeEnd: number,
+  byOrder: boolean,
 ): OrderMask {
   if (wanted === 0) return 0;
   const pages = Math.ceil(Math.max(writeEnd, m.inode.size[inode]!) / 4096);
   let orders = wanted;
+  let at = index;
   while (orders !== 0) {
     const order = highestOrder(orders);
-    const step = m.release.withinSizeByOrder ? order : 1 << order;
-    const from = m.release.withinSizeByOrder ? index : index + 1;
-    if (pages >= Math.ceil(from / step) * step) return orders;
+    const step = byOrder ? order : 1 << order;
+    // round_up() of the kernel is meant for powers of two; each size goes on from the last result.
+    if (byOrder) at = ((at | (step - 1)) >>> 0) + 1;
+    else at = Math.ceil((index + 1) / step) * step;
+    if (pages >= at) return orders;
     orders &= ~(1 << order);
   }
   return 0;
@@ -102,7 +106,7 @@ function globalOrders(
     case HUGE_ALWAYS:
       return all;
     case HUGE_WITHIN_SIZE: {
-      const orders = withinSizeOrders(m, inode, all, index, writeEnd);
+      const orders = withinSizeOrders(m, inode, all, index, writeEnd, false);
       if (orders !== 0) return orders;
       return advised ? PMD_MASK : 0;
     }
@@ -132,10 +136,18 @@ export function shmemAllowableHugeOrders(
   const s = m.settings;
   if (s.shmemEnabled === HUGE_DENY) return 0;
   if (s.shmemEnabled === HUGE_FORCE) return s.shmemInherit;
-  let mask = s.shmemAlways | withinSizeOrders(m, inode, s.shmemWithin, index, 0);
+  const byOrder = m.release.withinSizeByOrder;
+  let mask = s.shmemAlways | withinSizeOrders(m, inode, s.shmemWithin, index, 0, byOrder);
   if ((m.vma.flags[v]! & VM_HUGEPAGE) !== 0) mask |= s.shmemAdvise;
   if (global !== 0) mask |= s.shmemInherit;
   return mask & SHMEM_ORDERS;
+}
+
+/** Before 6.11 no fault asks whether the block fits the VMA, in 6.11 those on anonymous memory. */
+function mustFitVma(m: Machine, v: VmaRow): boolean {
+  if (v === 0) return false;
+  const anon = m.vma.ops[v] === OPS_SHMEM_ANON;
+  return anon ? m.release.shmemPerSize : m.release.shmemFileFitsVma;
 }
 
 /**
@@ -150,7 +162,7 @@ function suitableOrders(
   index: number,
   wanted: OrderMask,
 ): OrderMask {
-  let orders = v !== 0 ? thpVmaSuitableOrders(m, v, vpn, wanted) : wanted;
+  let orders = mustFitVma(m, v) ? thpVmaSuitableOrders(m, v, vpn, wanted) : wanted;
   while (orders !== 0) {
     const n = 1 << highestOrder(orders);
     if (cacheRangeEmpty(m, inode, index - modPow2(index, n), n)) break;
@@ -292,7 +304,7 @@ function explainShmem(
     const n = bit;
     const block = index - modPow2(index, n);
     if ((allowed & bit) !== 0) {
-      if (v !== 0 && !thpVmaSuitable(m, v, vpn, order)) {
+      if (mustFitVma(m, v) && !thpVmaSuitable(m, v, vpn, order)) {
         const congruent = (m.vma.start[v]! - m.vma.pgoff[v]!) % n === 0;
         why.note(congruent ? 'outside-vma' : 'not-congruent', order, vpn - (vpn % n), n);
       } else if (!cacheRangeEmpty(m, inode, block, n)) why.note('cache-populated', order, block, n);

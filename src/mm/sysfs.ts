@@ -30,7 +30,6 @@ import {
   HUGE_NEVER,
   HUGE_WITHIN_SIZE,
   type Settings,
-  SHMEM_ORDERS,
   THP_ALWAYS,
   THP_MADVISE,
   THP_NEVER,
@@ -228,7 +227,7 @@ function sizeFiles(m: Machine, order: Order, out: Map<string, Knob>): void {
   const s = m.settings;
   const dir = `hugepages-${orderKb(order)}kB`;
   const bit = 1 << order;
-  const shmem = m.release.shmemPerSize && (SHMEM_ORDERS & bit) !== 0;
+  const shmem = m.release.shmemPerSize && (m.release.shmemOrders & bit) !== 0;
   if ((ANON_ORDERS & bit) === 0 && !shmem) return;
   if ((ANON_ORDERS & bit) !== 0) {
     out.set(`${dir}/enabled`, {

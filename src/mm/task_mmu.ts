@@ -256,7 +256,7 @@ export function thpEligible(m: Machine, v: VmaRow): number {
   if (!shmem || orders === 0) return orders !== 0 ? 1 : 0;
   const inode = m.file.inode[m.vma.file[v]!]!;
   const allowed = shmemAllowableHugeOrders(m, inode, v, m.vma.pgoff[v]!, 0, false);
-  return (orders & allowed) !== 0 ? 1 : 0;
+  return (m.release.shmemEligibleFits ? orders & allowed : allowed) !== 0 ? 1 : 0;
 }
 
 /** The entry of one VMA in /proc/PID/smaps. */

@@ -53,6 +53,13 @@ export function vmaIsAnonymous(m: Machine, v: VmaRow): boolean {
 export function vmaIsSealed(m: Machine, v: VmaRow): boolean {
   return (m.vma.flags2[v]! & VM2_SEALED) !== 0;
 }
+/** can_modify_mm(): 6.10 and 6.11 look at the whole range before they change any of it. */
+export function sealRefusesRange(m: Machine, mm: MmRow, start: Vpn, end: Vpn): boolean {
+  if (!m.release.sealsCheckedFirst) return false;
+  let v = findVmaIntersection(m, mm, start, end);
+  for (; v !== 0 && m.vma.start[v]! < end; v = m.vma.next[v]!) if (vmaIsSealed(m, v)) return true;
+  return false;
+}
 export function vmaIsAccessible(m: Machine, v: VmaRow): boolean {
   return (m.vma.flags[v]! & VM_ACCESS_FLAGS) !== 0;
 }

@@ -102,6 +102,7 @@ function isForkChild(m: Machine, v: VmaRow): boolean {
 function anonVmaAllows(m: Machine, r: MergeRange, target: VmaRow): boolean {
   const theirs = m.vma.anonVma[target]!;
   if (theirs === 0 && r.anonVma !== 0) {
+    if (!m.release.mergeIntoUnfaulted) return false;
     return !isForkChild(m, r.middle) && !isForkChild(m, r.copiedFrom);
   }
   if (theirs !== 0 && r.anonVma === 0) return !isForkChild(m, target);
@@ -173,8 +174,12 @@ function absorb(m: Machine, v: VmaRow): void {
  */
 export function vmaMergeNewRange(m: Machine, r: MergeRange, prev: VmaRow, next: VmaRow): VmaRow {
   if ((r.flags & VM_SPECIAL) !== 0) return 0;
-  const left = canMergeLeft(m, r, prev);
+  let left = canMergeLeft(m, r, prev);
   let right = canMergeRight(m, r, prev, next, left);
+  if (m.release.mmapMergesNextFirst && r.copiedFrom === 0) {
+    right = canMergeRight(m, r, prev, next, false) && !vmaHasClose(m, next);
+    if (right) left = canMergeLeft(m, { ...r, anonVma: m.vma.anonVma[next]! }, prev);
+  }
   if (left && right && vmaHasClose(m, next)) right = false;
   if (left) {
     if (right) dupAnonVma(m, prev, next);
