@@ -30,13 +30,18 @@ function result(times, checksum) {
   return { ns: median(times), least: Math.min(...times), checksum };
 }
 
+/** Rounds before those that count: V8 compiles hot code in the background, in its own time. */
+function warmUp(rounds) {
+  return -Math.ceil(rounds / 2);
+}
+
 /** Maps `pages`, touches every `step`-th, unmaps; times the touches. */
 function faults({ pages, rounds }, { shared = false, step = 1, set = () => {} }) {
   const world = makeWorld(pages + 4096);
   set(world.m.settings);
   const n = pages - (pages % step);
   const times = [];
-  for (let round = -1; round < rounds; round++) {
+  for (let round = warmUp(rounds); round < rounds; round++) {
     map(world, AT, n, shared);
     const start = cpuNs();
     const failed = touch(world, AT, n, step, ACCESS_WRITE);
@@ -63,7 +68,7 @@ function mapped({ pages, rounds }, random) {
   }
   const { m, task } = world;
   const times = [];
-  for (let round = -1; round < rounds; round++) {
+  for (let round = warmUp(rounds); round < rounds; round++) {
     const start = cpuNs();
     let sum = 0;
     for (let i = 0; i < pages; i++) sum += access(m, task, order[i], ACCESS_WRITE);
@@ -82,7 +87,7 @@ function readAround({ pages, rounds }) {
   touch(world, AT, pages, 1, ACCESS_WRITE);
   const times = [];
   let taken = 0;
-  for (let round = -1; round < rounds; round++) {
+  for (let round = warmUp(rounds); round < rounds; round++) {
     world.drop(AT, pages);
     const before = m.task.minflt[task];
     const start = cpuNs();
@@ -99,7 +104,7 @@ function randomOps({ count, rounds, file }) {
   if (file !== undefined) writeFileSync(file, list);
   const times = [];
   let got;
-  for (let round = -1; round < rounds; round++) {
+  for (let round = warmUp(rounds); round < rounds; round++) {
     const world = opsWorld();
     const start = cpuNs();
     got = runOps(world, list);

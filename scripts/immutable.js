@@ -43,6 +43,8 @@ const CALLS = new Set(['CallExpression', 'NewExpression', 'TaggedTemplateExpress
 /** What a statement at the top names for its value, and what it may call: all in a call may run. */
 function useAtOnce(node, named, called) {
   if (LAZY.has(node.type)) return;
+  // esbuild's own: a namespace with a getter for each export, which nobody asks before its time.
+  if (node.type === 'CallExpression' && node.callee.name === '__export') return;
   if (CALLS.has(node.type)) {
     for (const name of namesIn(node)) called.add(name);
     return;
