@@ -7,9 +7,17 @@
  */
 import { word } from '../base/index.ts';
 import { type Arg, type CallInfo, constantValue, type Expr } from '../scenario/index.ts';
-import { isNumber, OP_ADD, OP_HERE, OP_IMM, putConstant, putExpr, type Scope } from './evaluate.ts';
+import {
+  COUNTED,
+  DEFAULTS,
+  flatten,
+  inOrder,
+  isNumber,
+  NARROW,
+  OUTPUTS,
+} from '../scenario/syscalls.ts';
+import { OP_ADD, OP_HERE, OP_IMM, putConstant, putExpr, type Scope } from './evaluate.ts';
 import type { HostReport } from './report.ts';
-import { COUNTED, DEFAULTS, NARROW, OUTPUTS } from './syscalls.ts';
 import type { Words } from './words.ts';
 
 const ARG_VALUE = 0;
@@ -17,35 +25,6 @@ const ARG_BYTES = 1;
 /** Structs are followed by zeros up to this size: fields that the text leaves out. */
 const STRUCT_ROOM = 64;
 const ROOM_MAX = 36000;
-
-/** strace's names of arguments that differ from the call table's. */
-const ALIASES: ReadonlyMap<string, string> = new Map([
-  ['child_stack', 'stack'],
-  ['parent_tidptr', 'parent_tid'],
-  ['child_tidptr', 'child_tid'],
-]);
-
-/** Arguments in the order of the call's parameters; undefined where one is left out. */
-export function inOrder(call: CallInfo, args: readonly Arg[]): (Expr | undefined)[] {
-  const placed: (Expr | undefined)[] = call.params.map(() => undefined);
-  let next = 0;
-  for (const arg of args) {
-    const name = arg.name === undefined ? undefined : (ALIASES.get(arg.name) ?? arg.name);
-    const named = name === undefined ? -1 : call.params.indexOf(name);
-    const index = named >= 0 ? named : next;
-    placed[index] = arg.value;
-    next = index + 1;
-  }
-  return placed;
-}
-
-/** Fields of structs and arrays one after the other, nested ones in place. */
-export function flatten(expr: Expr, into: Expr[] = []): Expr[] {
-  if (expr.kind === 'struct') for (const field of expr.fields) flatten(field.value, into);
-  else if (expr.kind === 'array') for (const item of expr.items) flatten(item, into);
-  else into.push(expr);
-  return into;
-}
 
 /** Latin-1, as the parser decodes escapes to code units below 256. */
 function bytesOf(text: string): Uint8Array {

@@ -18,10 +18,10 @@ import {
   type Program,
   type Step,
 } from '../scenario/index.ts';
-import { flatten, inOrder, putArguments } from './arguments.ts';
+import { callNumber, flatten, inOrder, REFUSED } from '../scenario/syscalls.ts';
+import { putArguments } from './arguments.ts';
 import { freshByte, putConstant, putExpr, type Scope } from './evaluate.ts';
 import { HostReport } from './report.ts';
-import { callNumber, REFUSED } from './syscalls.ts';
 import { Words } from './words.ts';
 
 const NONE = 0xffffffff;

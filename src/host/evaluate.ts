@@ -25,12 +25,6 @@ export interface Scope {
   task(name: string): number | undefined;
 }
 
-/** True when the expression denotes a number (and not a string, struct or array). */
-export function isNumber(expr: Expr): boolean {
-  const { kind } = expr;
-  return kind !== 'string' && kind !== 'struct' && kind !== 'array' && kind !== 'nested';
-}
-
 function putCode(out: Words, expr: Expr, scope: Scope, report: HostReport): void {
   const value = constantValue(expr);
   if (value !== undefined) {

@@ -1,6 +1,7 @@
 /** System calls of x86-64: their numbers, and which of their arguments point to memory. */
 import { word } from '../base/index.ts';
-import type { Expr } from '../scenario/index.ts';
+import type { CallInfo } from './calls.ts';
+import type { Arg, Expr } from './program.ts';
 
 const NUMBERS = `
   mmap=9 munmap=11 mremap=25 mprotect=10 pkey_mprotect=329 pkey_alloc=330 pkey_free=331
@@ -108,3 +109,38 @@ export const DEFAULTS: ReadonlyMap<string, Expr> = new Map([
   ['open.mode', readWrite],
   ['openat.mode', readWrite],
 ]);
+
+/** strace's names of arguments that differ from the call table's. */
+const ALIASES: ReadonlyMap<string, string> = new Map([
+  ['child_stack', 'stack'],
+  ['parent_tidptr', 'parent_tid'],
+  ['child_tidptr', 'child_tid'],
+]);
+
+/** Arguments in the order of the call's parameters; undefined where one is left out. */
+export function inOrder(call: CallInfo, args: readonly Arg[]): (Expr | undefined)[] {
+  const placed: (Expr | undefined)[] = call.params.map(() => undefined);
+  let next = 0;
+  for (const arg of args) {
+    const name = arg.name === undefined ? undefined : (ALIASES.get(arg.name) ?? arg.name);
+    const named = name === undefined ? -1 : call.params.indexOf(name);
+    const index = named >= 0 ? named : next;
+    placed[index] = arg.value;
+    next = index + 1;
+  }
+  return placed;
+}
+
+/** Fields of structs and arrays one after the other, nested ones in place. */
+export function flatten(expr: Expr, into: Expr[] = []): Expr[] {
+  if (expr.kind === 'struct') for (const field of expr.fields) flatten(field.value, into);
+  else if (expr.kind === 'array') for (const item of expr.items) flatten(item, into);
+  else into.push(expr);
+  return into;
+}
+
+/** True when the expression denotes a number (and not a string, struct or array). */
+export function isNumber(expr: Expr): boolean {
+  const { kind } = expr;
+  return kind !== 'string' && kind !== 'struct' && kind !== 'array' && kind !== 'nested';
+}

@@ -1,0 +1,1 @@
+export { REPRO_CODES, type Repro, type ReproOptions, reproProgram } from './c_file.ts';
