@@ -7,6 +7,7 @@ import { addHostCommands } from './host_commands.ts';
 import { kernelsCommand } from './kernels_command.ts';
 import { MODEL, parsePlace } from './place.ts';
 import { addReplayCommands } from './replay_commands.ts';
+import { addReproCommand } from './repro_command.ts';
 import { runCommand } from './run_command.ts';
 import { collectSetting } from './settings.ts';
 import { addTraceCommands } from './trace_commands.ts';
@@ -122,6 +123,7 @@ export function buildCommands(done: (code: number) => void): Command {
     .action(async (file, options) => done(await whyCommand(file, options)));
   common(settings(why), false);
 
+  addReproCommand(program, (command) => common(settings(command), false), done);
   addHostCommands(program, common, done);
   addCheckCommand(program, common, done);
   addTraceCommands(program, common, done);

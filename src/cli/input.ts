@@ -20,6 +20,7 @@ export const CLI_CODES = {
   CLI008: 'a file or directory that cannot be written',
   CLI009: 'a scenario for a machine of another size',
   CLI010: 'a variant that is no variant',
+  CLI011: 'a C program that cannot be compiled here',
 } as const;
 
 export type CliCode = keyof typeof CLI_CODES;

@@ -7,4 +7,5 @@ export type { HostLayout } from './layout.ts';
 export { type LiveProcess, LiveRefusal, readLiveProcess } from './live_pages.ts';
 export { openHostKernel, type Unavailable } from './open.ts';
 export { HOST_CODES, type HostCode } from './report.ts';
+export { buildInit, initOf } from './repro_init.ts';
 export type { HostTranscript } from './transcript.ts';

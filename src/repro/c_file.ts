@@ -9,7 +9,8 @@ import { cName } from './c_names.ts';
 import { doText, outcomeText, type StepScope } from './c_step.ts';
 import { framesText, numbersText } from './frames.ts';
 import { type Recorded, type RecordedStep, record } from './record.ts';
-import { CHECKS, LOOK } from './runtime_checks.ts';
+import { CHECKS } from './runtime_checks.ts';
+import { LOOK } from './runtime_look.ts';
 import { INIT_MAIN, MAIN, PLAIN_MAIN, ROOM, SETTINGS } from './runtime_main.ts';
 import { INCLUDES, TASKS } from './runtime_tasks.ts';
 import { Scope } from './scope.ts';
@@ -18,6 +19,7 @@ export const REPRO_CODES = {
   REP001: 'a step that a C program cannot do',
   REP002: 'an expectation that a C program cannot check',
   REP003: 'a scenario of which nothing is left',
+  REP004: 'an strace log',
 } as const;
 
 export interface ReproOptions {
@@ -32,6 +34,8 @@ export interface ReproOptions {
 
 export interface Repro {
   readonly text: string;
+  /** Whose answers are asserted. */
+  readonly kernel: string;
   /** Test points of the file, and how many are skipped from the start. */
   readonly points: number;
   readonly skipped: number;
@@ -101,7 +105,20 @@ class Writer implements StepScope {
   }
 
   write(): Repro {
-    const { steps } = this.#program;
+    const { steps, dialect, file } = this.#program;
+    if (dialect === 'strace') {
+      const message = 'an strace log is not a program that C can repeat';
+      this.#diagnostics.push({
+        severity: 'error',
+        code: 'REP004',
+        file,
+        line: 1,
+        column: 1,
+        message,
+        hint: 'copy the calls that matter into a scenario',
+      });
+      return { text: '', kernel: '', points: 0, skipped: 0, diagnostics: this.#diagnostics };
+    }
     for (const [i, step] of steps.entries()) {
       try {
         this.#step(step, i);
@@ -113,6 +130,7 @@ class Writer implements StepScope {
     }
     return {
       text: this.#file(),
+      kernel: this.#options.release.name,
       points: this.#points,
       skipped: this.#skipped,
       diagnostics: this.#diagnostics,

@@ -1,5 +1,6 @@
 /** Names of a scenario as C identifiers: as they are, unless C or the reproducer's own text has them. */
-import { CHECKS, LOOK } from './runtime_checks.ts';
+import { CHECKS } from './runtime_checks.ts';
+import { LOOK } from './runtime_look.ts';
 import { INIT_MAIN, MAIN, ROOM, SETTINGS } from './runtime_main.ts';
 import { TASKS } from './runtime_tasks.ts';
 
