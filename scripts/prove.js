@@ -140,10 +140,9 @@ async function table(workload, path) {
     const real = results[`${workload.name}/${setting}`];
     if (real === undefined) continue;
     const document = predict(path, setting);
-    const found = document.prediction ?? document;
-    // Faults inside execve and vfork, before the program's own: the trace does not have them.
-    const outside = measured.minflt + measured.majflt - found.recordedFaults;
-    const faults = found.faults + outside;
+    // `predicted` has what the trace does not: faults inside execve, before the program's own.
+    const faults = document.predicted.minflt + measured.majflt;
+    const rss = document.predicted.maxrss;
     const list = real.map((run) => run.faults);
     const memory = real.map((run) => run.maxrss);
     rows.push({
@@ -154,9 +153,9 @@ async function table(workload, path) {
       error: (faults - median(list)) / median(list),
       inside: faults >= Math.min(...list) && faults <= Math.max(...list),
       rssMeasured: memory,
-      rssPredicted: found.peakRss,
-      rssError: (found.peakRss - median(memory)) / median(memory),
-      rssInside: found.peakRss >= Math.min(...memory) && found.peakRss <= Math.max(...memory),
+      rssPredicted: rss,
+      rssError: (rss - median(memory)) / median(memory),
+      rssInside: rss >= Math.min(...memory) && rss <= Math.max(...memory),
     });
   }
   return rows;

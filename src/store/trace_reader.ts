@@ -195,6 +195,7 @@ export function readGroup(
   out: Events,
   at: number,
   names: NameTable,
+  fresh = false,
 ): boolean {
   const group = open.footer.groups[index];
   if (group === undefined) return false;
@@ -202,7 +203,7 @@ export function readGroup(
   const bytes = readAt(open.fd, start, end - start);
   if (bytes.length !== end - start) return false;
   try {
-    return decodeRowGroup(group, bytes, out, at, names.place, inflate);
+    return decodeRowGroup(group, bytes, out, at, names.place, inflate, fresh);
   } catch (error) {
     // What is left to throw here is zlib, on damaged bytes.
     if (String((error as NodeJS.ErrnoException).code).startsWith('Z_')) return false;
@@ -227,7 +228,7 @@ export async function readTrace(path: string): Promise<ReadTrace> {
     if (footer.ours) {
       for (let i = 0; i < footer.groups.length; i++) {
         const { rows } = footer.groups[i]!;
-        if (!readGroup(open, i, events, events.rows, names)) {
+        if (!readGroup(open, i, events, events.rows, names, true)) {
           const message = `the trace is damaged behind event ${events.rows} of ${footer.rows}; the events before are used`;
           found.push(traceDiagnostic('warning', 'TRC006', path, message));
           break;

@@ -169,6 +169,7 @@ function decodeColumn(
   at: number,
   namer: Namer,
   inflate: Inflate,
+  fresh: boolean,
 ): boolean {
   const { column } = chunk;
   const target = out[column];
@@ -190,8 +191,11 @@ function decodeColumn(
     if (page.encoding === ENCODING_DICTIONARY) {
       if (dictionary === undefined) return false;
       const width = data.bytes[data.at++]!;
-      if (width === 0) target.fill(dictionary[0]!, row, row + page.values);
-      else decodeHybrid(data, width, page.values, dictionary, target, row);
+      // Columns that are new hold zeros already; not to write them saves their first touches.
+      if (width > 0) decodeHybrid(data, width, page.values, dictionary, target, row);
+      else if (!fresh || dictionary[0] !== 0) {
+        target.fill(dictionary[0]!, row, row + page.values);
+      }
     } else if (page.encoding === ENCODING_DELTA && target instanceof Float64Array) {
       if (!decodeDelta(data, page.values, target, row)) return false;
     } else if (page.encoding === ENCODING_PLAIN) {
@@ -208,7 +212,7 @@ function decodeColumn(
 
 /**
  * Decodes a row group into the rows from `at` of `out`, which has room for them. `bytes` are those
- * of `rangeOf(group)`. False when they do not hold what the footer promised.
+ * of `rangeOf(group)`. `fresh` says that those rows are all zero still. False when they do not hold what the footer promised.
  */
 export function decodeRowGroup(
   group: RowGroup,
@@ -217,12 +221,13 @@ export function decodeRowGroup(
   at: number,
   namer: Namer,
   inflate: Inflate,
+  fresh = false,
 ): boolean {
   const base = rangeOf(group).start;
   for (const chunk of group.columns) {
     const from = chunk.dictionaryAt >= 0 ? chunk.dictionaryAt : chunk.dataAt;
     const cursor: Cursor = { bytes, at: from - base };
-    if (!decodeColumn(chunk, cursor, out, at, namer, inflate)) return false;
+    if (!decodeColumn(chunk, cursor, out, at, namer, inflate, fresh)) return false;
   }
   return true;
 }
