@@ -31,12 +31,16 @@ export async function checkCommand(options: CheckCommandOptions): Promise<number
       kernel: options.kernel ?? DEFAULT_KERNEL,
       options: searchOptions(options, bounds),
       ...(variant === undefined ? {} : { variant }),
+      ...(options.checkpoint === undefined ? {} : { checkpoint: options.checkpoint }),
     },
     variant === undefined ? NEVER : (options.timeout ?? TIMEOUT),
     (text) => status.show(text),
   );
   status.end();
   if ('report' in outcome) return tell(outcome.report, options, out);
+  if ('unusable' in outcome) {
+    return refuse(out, options, [cliError('CLI012', options.checkpoint ?? '', outcome.unusable)]);
+  }
   const file = options.variant ?? '';
   if ('refused' in outcome) {
     return refuse(out, options, [cliError('CLI010', file, outcome.refused)]);
@@ -46,6 +50,9 @@ export async function checkCommand(options: CheckCommandOptions): Promise<number
   const hint = `at work was the last step of\n    ${program}`;
   return refuse(out, options, [cliError('CLI010', file, message, hint)]);
 }
+
+/** Ctrl-C: what was explored until then is told, and proves no more than it says. */
+const EXIT_INTERRUPTED = 130;
 
 /** No watch is kept on what is ours; as long as a timer can wait. */
 const NEVER = 2_000_000;
@@ -86,7 +93,8 @@ async function tell(
   if (options.json === true) await writeJson(documentOf(report));
   else if (options.quiet !== true) await out.lines(checkView(report, view));
   else if (report.violations.length > 0) await out.lines(checkVerdict(report, view));
-  return report.violations.length > 0 ? EXIT_DISAGREES : EXIT_OK;
+  if (report.violations.length > 0) return EXIT_DISAGREES;
+  return report.end === 'stopped' ? EXIT_INTERRUPTED : EXIT_OK;
 }
 
 /** mkdir -p; Node's own never ends below /proc (mkdir there fails with ENOENT). */

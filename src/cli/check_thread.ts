@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { FaultlineBug } from '../base/index.ts';
 import type { CheckReport } from '../explore/index.ts';
-import type { CheckMessage, CheckTask } from './check_worker.ts';
+import { type CheckMessage, type CheckTask, TRACE_WORDS } from './check_worker.ts';
 
 /** The bundle stands beside the program's, or in dist/ where the program runs from its sources. */
 function workerFile(): URL {
@@ -17,6 +17,8 @@ export type CheckOutcome =
   | { readonly report: CheckReport }
   /** What is wrong with the variant. */
   | { readonly refused: string }
+  /** What is wrong with the checkpoint. */
+  | { readonly unusable: string }
   /** It gave no sign for the time allowed; the actions of the program at work. */
   | { readonly silent: readonly number[] };
 
@@ -25,12 +27,18 @@ export function runInThread(
   timeoutSeconds: number,
   onProgress: (text: string) => void,
 ): Promise<CheckOutcome> {
-  const trace = new SharedArrayBuffer(4 * 1024);
+  const trace = new SharedArrayBuffer(4 * TRACE_WORDS);
   const worker = new Worker(workerFile(), { workerData: { ...task, trace } });
   return new Promise((resolve, reject) => {
     let timer: NodeJS.Timeout | undefined;
+    // Ctrl-C: the thread writes its checkpoint and reports what it has.
+    const interrupt = (): void => {
+      new Int32Array(trace)[TRACE_WORDS - 1] = 1;
+    };
+    process.once('SIGINT', interrupt);
     const end = (settle: () => void): void => {
       clearTimeout(timer);
+      process.off('SIGINT', interrupt);
       void worker.terminate();
       settle();
     };
@@ -47,6 +55,8 @@ export function runInThread(
       if (message.kind === 'progress') onProgress(message.text);
       else if (message.kind === 'report') {
         end(() => resolve({ report: message.report as CheckReport }));
+      } else if (message.kind === 'checkpoint') {
+        end(() => resolve({ unusable: message.message }));
       } else if (message.kind === 'variant') end(() => resolve({ refused: message.message }));
       else end(() => reject(new FaultlineBug(message.message)));
     });

@@ -26,10 +26,12 @@ Examples:
   faultline check
   faultline check --kernel shmem-mthp-v1 -o /tmp/found
   faultline check --kernel 6.11 --focus shared --laws progress,translation
+  faultline check --steps 7 --checkpoint /var/tmp/check.state
   faultline check --variant variants/shmem-mthp-v1.ts
   faultline check --steps 12 --walks 20000 --seed 7
 
-Exit code: 0 no law is broken, 1 some law is, 2 bad input or usage, 70 a bug of ours.
+Exit code: 0 no law is broken, 1 some law is, 2 bad input or usage, 70 a bug of ours,
+130 interrupted.
 `;
 
 const STEPS_MAX = 64;
@@ -57,6 +59,7 @@ export function addCheckCommand(
     .option('--walks <n>', 'random walks instead of a search', parseCount(1, COUNT_MAX))
     .option('--seed <n>', 'seed of the walks (default: 1)', parseCount(0, COUNT_MAX))
     .option('--memory-limit <size>', 'memory for states, as in 2G (the default)', parseBytes)
+    .option('--checkpoint <file>', 'keep the state in this file, and go on from it')
     .option('-o, --output <dir>', 'write each counterexample into this directory')
     .addHelpText('after', CHECK_HELP)
     .action(async (options) => done(await checkCommand(options)));

@@ -21,6 +21,7 @@ export const CLI_CODES = {
   CLI009: 'a scenario for a machine of another size',
   CLI010: 'a variant that is no variant',
   CLI011: 'a C program that cannot be compiled here',
+  CLI012: 'a checkpoint of another check, or none',
 } as const;
 
 export type CliCode = keyof typeof CLI_CODES;

@@ -1,6 +1,7 @@
 /** Checks a kernel: explores the programs within the bounds, and says what was found and covered. */
 import {
   BreadthFirst,
+  type Checkpoint,
   collisionChance,
   type Finding,
   RandomWalk,
@@ -8,6 +9,7 @@ import {
 } from '../check/index.ts';
 import { LAWS, type LawName } from '../laws/index.ts';
 import type { Release } from '../mm/mm_types.ts';
+import type { WhyRule } from '../mm/why.ts';
 import type { Action } from './alphabet.ts';
 import { type Bounds, PRESETS } from './bounds.ts';
 import { type Confirmed, confirm, confirmFailure } from './confirm.ts';
@@ -77,6 +79,14 @@ export interface CheckReport {
   readonly violations: readonly KernelViolation[];
 }
 
+/** A check that can go on later: everything but the kernel and the options. */
+export interface CheckState {
+  readonly search: Checkpoint;
+  /** How often each law was exercised, and each rule decided. */
+  readonly times: Float64Array;
+  readonly branches: ReadonlyMap<WhyRule, number>;
+}
+
 const DEFAULT_MEMORY = 2 * 1024 ** 3;
 const DEFAULT_AFTERMATH = 2;
 
@@ -87,26 +97,47 @@ export class KernelCheck {
   readonly search: BreadthFirst | RandomWalk;
   private readonly release: Release;
   private readonly options: CheckOptions;
-  private readonly coverage = new Coverage();
+  private readonly coverage: Coverage;
   private readonly wanted: number;
   private ended: CheckReport['end'] = 'running';
 
-  constructor(release: Release, options: CheckOptions = {}) {
+  constructor(release: Release, options: CheckOptions = {}, from?: CheckState) {
     this.release = release;
     this.options = options;
     this.bounds = options.bounds ?? PRESETS.default;
     this.wanted = lawMask(options.laws);
     this.model = new MemoryModel(release, this.bounds, this.wanted);
-    this.model.world.m.why = this.coverage;
+    this.coverage = new Coverage(from?.branches);
     const depth = this.bounds.steps;
+    const limits = {
+      depth,
+      memory: options.memory ?? DEFAULT_MEMORY,
+      aftermath: options.aftermath ?? DEFAULT_AFTERMATH,
+    };
     this.search =
       options.walks === undefined
-        ? new BreadthFirst(this.model, {
-            depth,
-            memory: options.memory ?? DEFAULT_MEMORY,
-            aftermath: options.aftermath ?? DEFAULT_AFTERMATH,
-          })
+        ? from === undefined
+          ? new BreadthFirst(this.model, limits)
+          : BreadthFirst.resume(this.model, limits, from.search)
         : new RandomWalk(this.model, { depth, walks: options.walks, seed: options.seed ?? 1 });
+    this.model.world.m.why = this.coverage;
+    if (from !== undefined) this.model.world.counts.times.set(from.times);
+  }
+
+  /** What is needed to go on later; undefined for random walks, which have nothing to go on from. */
+  state(): CheckState | undefined {
+    const { search, model, coverage } = this;
+    if (!(search instanceof BreadthFirst)) return undefined;
+    return {
+      search: search.checkpoint(),
+      times: model.world.counts.times.slice(),
+      branches: coverage.counts,
+    };
+  }
+
+  /** Somebody wants it to end here. */
+  stop(): void {
+    if (this.ended === 'running') this.ended = 'stopped';
   }
 
   /** Goes on for about `budget` transitions; false when it has ended. */

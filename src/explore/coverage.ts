@@ -3,7 +3,17 @@ import { WHY_RULES } from '../lab/why_words.ts';
 import { WhyLog, type WhyRule } from '../mm/why.ts';
 
 export class Coverage extends WhyLog {
-  private readonly seen = new Map<WhyRule, number>();
+  private readonly seen: Map<WhyRule, number>;
+
+  constructor(seen: ReadonlyMap<WhyRule, number> = new Map()) {
+    super();
+    this.seen = new Map(seen);
+  }
+
+  /** The counts, for a checkpoint. */
+  get counts(): ReadonlyMap<WhyRule, number> {
+    return this.seen;
+  }
 
   override note(rule: WhyRule): void {
     this.seen.set(rule, (this.seen.get(rule) ?? 0) + 1);

@@ -72,4 +72,35 @@ describe('check', () => {
     expect(ran.code).toBe(2);
     expect(ran.stderr).toMatch(/\/proc\/nowhere: error: cannot write/);
   });
+
+  it('goes on from its checkpoint, and from no other', () => {
+    withFolder((folder) => {
+      const file = join(folder, 'state');
+      const bounds = [
+        '--mappings',
+        'shared',
+        '--calls',
+        'fork,mremap,munmap,dontneed',
+        '--steps',
+        '6',
+      ];
+      const args = ['check', '--checkpoint', file, ...bounds, '--json'];
+      const counts = (ran: { stdout: string }): unknown[] => {
+        const { end, states, transitions, laws } = JSON.parse(ran.stdout);
+        const met = laws.map((law: { exercised: number }) => law.exercised > 0);
+        return [end, states, transitions, met];
+      };
+      const whole = faultline(['check', ...bounds, '--json']);
+      const cut = faultline([...args, '--memory-limit', '1M']);
+      expect(JSON.parse(cut.stdout).end).toBe('memory');
+      const resumed = faultline(args);
+      expect(counts(resumed)).toEqual(counts(whole));
+      const other = faultline([...args, '--steps', '3']);
+      expect(other.code).toBe(2);
+      expect(other.stderr).toMatch(/state: error: this checkpoint is of another kernel/);
+      const none = faultline(['check', '--checkpoint', fileIn(folder, 'x', 'no checkpoint\n')]);
+      expect(none.code).toBe(2);
+      expect(none.stderr).toMatch(/no checkpoint of/);
+    });
+  });
 });
