@@ -152,7 +152,7 @@ export class FuzzRun {
     if (bad !== undefined) return { program, transcript, refused: bad.message };
     // A setting that is refused or missing there shows in the comparison, unless the model agrees.
     const error = transcript.notes.find(
-      (note) => note.severity === 'error' && note.code !== 'HOST010',
+      (note) => note.severity === 'error' && note.code !== 'HOST010' && note.code !== 'HOST007',
     );
     if (error?.code === 'HOST015' && again) {
       if (!(await this.#reopen(host))) return undefined;
@@ -160,7 +160,13 @@ export class FuzzRun {
     }
     if (error !== undefined)
       return { program, transcript, refused: `${error.code} ${error.message}` };
-    return { program, transcript, result: this.#verify(program, transcript) };
+    const result = this.#verify(program, transcript);
+    // A step that does not end may be the model's prediction.
+    const late = transcript.notes.find((note) => note.code === 'HOST007');
+    if (late !== undefined && result.endless === undefined && result.divergence === undefined) {
+      return { program, transcript, refused: `${late.code} ${late.message}` };
+    }
+    return { program, transcript, result };
   }
 
   #verify(program: Program, transcript: HostTranscript): VerifyResult {

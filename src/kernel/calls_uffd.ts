@@ -131,7 +131,7 @@ function register(k: KernelState, u: Row, s: StructValue): Outcome {
   if (first === 0) return -EINVAL;
   const minor = (modes.lo & MODE_MINOR) !== 0;
   for (let v = first; v !== 0 && m.vma.start[v]! < r.end; v = m.vma.next[v]!) {
-    if ((m.vma.flags2[v]! & VM2_DROPPABLE) !== 0) return -EINVAL;
+    if (m.release.uffdRefusesDroppable && (m.vma.flags2[v]! & VM2_DROPPABLE) !== 0) return -EINVAL;
     const mayWrite = (m.vma.flags[v]! & VM_MAYWRITE) !== 0;
     const error = uffdRegisterError(m, v, u, mayWrite, minor);
     if (error !== 0) return error;
@@ -150,7 +150,7 @@ function unregister(k: KernelState, u: Row, s: StructValue): Outcome {
   const first = findVmaIntersection(m, mm, r.start, r.end);
   if (first === 0) return -EINVAL;
   for (let v = first; v !== 0 && m.vma.start[v]! < r.end; v = m.vma.next[v]!) {
-    if ((m.vma.flags2[v]! & VM2_DROPPABLE) !== 0) return -EINVAL;
+    if (m.release.uffdRefusesDroppable && (m.vma.flags2[v]! & VM2_DROPPABLE) !== 0) return -EINVAL;
     if (m.vma.uffd[v] !== 0 && m.vma.uffd[v] !== u) return -EINVAL;
     const error = uffdRegisterError(m, v, u, true, false);
     if (error !== 0) return error;

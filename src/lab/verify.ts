@@ -23,6 +23,8 @@ export interface VerifyResult {
   readonly unmodelled?: string;
   /** What the program needs and the other kernel does not have or allow; nothing after it either. */
   readonly cannot?: string;
+  /** Line of an access that faults for ever on both; nothing after it is compared. */
+  readonly endless?: number;
   readonly stepsCompared: number;
   /** To be handed to the next verification, which takes over its memory. */
   readonly machine: Machine;
@@ -91,6 +93,7 @@ class Verification {
   readonly #kernel: ModelKernel;
   readonly #other: OtherTranscript;
   #compared = 0;
+  #isEndless = false;
 
   constructor(program: Program, other: OtherTranscript, options: VerifyOptions) {
     const { reuse } = options;
@@ -121,6 +124,7 @@ class Verification {
       const c = new Comparison(step, i, this.#other.unseen ?? []);
       const unmodelled = this.#step(c, step, i);
       if (unmodelled !== undefined) return this.#result(i, { unmodelled });
+      if (this.#isEndless) return this.#result(i, { endless: step.at.line });
       const cannot = c.found && missing(step, this.#other.outcomes[i]);
       if (cannot !== undefined) return this.#result(i, { cannot });
       if (c.found === undefined) this.#observations(c, i);
@@ -132,7 +136,7 @@ class Verification {
 
   #result(
     stepsCompared: number,
-    more: Pick<VerifyResult, 'unmodelled' | 'cannot' | 'divergence'>,
+    more: Pick<VerifyResult, 'unmodelled' | 'cannot' | 'divergence' | 'endless'>,
   ): VerifyResult {
     return { compared: this.#compared, stepsCompared, machine: this.#kernel.m, ...more };
   }
@@ -143,6 +147,10 @@ class Verification {
     if (step.op.kind === 'expect' || seen === undefined) return undefined;
     const outcome = this.#kernel.execute(step, i);
     if (outcome.unmodelled !== undefined) return outcome.unmodelled;
+    // An access of which nothing is known did not end in its time.
+    const isLost = step.op.kind === 'access' && seen.faultedVpns === undefined;
+    this.#isEndless = outcome.stuck === true && isLost && seen.signal === undefined;
+    if (this.#isEndless) return undefined;
     compareOutcome(c, step, outcome, seen, step.task === firstTaskOf(this.#kernel));
     return undefined;
   }

@@ -274,6 +274,10 @@ export interface Release {
   readonly writeTouchesLate: boolean;
   /** pagemap asks for all pages of a PMD mapping whether the first is mapped once. */
   readonly pagemapPmdByFirst: boolean;
+  /** pagemap says of a PMD mapping that it is of a file (6.11). */
+  readonly pagemapPmdFile: boolean;
+  /** UFFDIO_REGISTER refuses MAP_DROPPABLE memory. */
+  readonly uffdRefusesDroppable: boolean;
   /** A VMA that was never faulted takes in a neighbour that was (vma_merge, 6.16). */
   readonly mergeIntoUnfaulted: boolean;
   /** A shmem folio for a fault on a file of tmpfs must fit the VMA; of 2 MiB it need not in 6.11. */

@@ -43,6 +43,7 @@ function putEntry(
   at: number,
   entry: number,
   offsetInBlock: number,
+  isHuge: boolean,
   showPfn: boolean,
 ): void {
   let low = 0;
@@ -55,6 +56,7 @@ function putEntry(
     // vm_normal_page() is NULL for the zero pages.
     const page = m.release.pagemapPmdByFirst ? first : first + offsetInBlock;
     if (first !== m.zeroPfn) high |= pageBits(m, page);
+    if (isHuge && !m.release.pagemapPmdFile) high &= ~PM_FILE;
   } else if (isSwapEntry(entry)) {
     high = PM_SWAP | ((entry & PTE_UFFD_WP) !== 0 ? PM_UFFD_WP : 0);
     if (showPfn) low = swapOffset(entry) * SWAP_TYPE_BITS;
@@ -115,11 +117,11 @@ function putVma(
     const slot = pmdSlot(m, mm, p);
     const pmd = slot === 0 ? 0 : m.pt[slot]!;
     if (isHugePmd(pmd)) {
-      for (; p < next; p++) putEntry(m, out, (p - base) * 2, pmd, p & 511, showPfn);
+      for (; p < next; p++) putEntry(m, out, (p - base) * 2, pmd, p & 511, true, showPfn);
     } else if (isTable(pmd)) {
       for (; p < next; p++) {
         const pte = m.pt[pteSlotIn(pmd, p)]!;
-        if (pte !== 0) putEntry(m, out, (p - base) * 2, pte, 0, showPfn);
+        if (pte !== 0) putEntry(m, out, (p - base) * 2, pte, 0, false, showPfn);
       }
     }
     p = next;

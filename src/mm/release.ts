@@ -25,7 +25,9 @@ const V6_10: Release = {
   mlockLargeFile: false,
   munlockWaits: false,
   writeTouchesLate: false,
-  pagemapPmdByFirst: false,
+  pagemapPmdByFirst: true,
+  pagemapPmdFile: false,
+  uffdRefusesDroppable: false,
   mergeIntoUnfaulted: false,
   mmapMergesNextFirst: true,
   shmemFileFitsVma: false,
@@ -78,6 +80,8 @@ const V6_11: Release = {
   thpAlign: 'multiple',
   setPmdHonoursNohuge: true,
   droppable: true,
+  pagemapPmdByFirst: false,
+  pagemapPmdFile: true,
 };
 
 const V6_18: Release = {
@@ -95,6 +99,8 @@ const V6_18: Release = {
   munlockWaits: true,
   writeTouchesLate: true,
   pagemapPmdByFirst: true,
+  pagemapPmdFile: true,
+  uffdRefusesDroppable: true,
   mergeIntoUnfaulted: true,
   mmapMergesNextFirst: false,
   shmemFileFitsVma: true,
