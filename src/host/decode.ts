@@ -195,31 +195,85 @@ function faultedPages(bits: Uint8Array, pages: number, firstVpn: number): number
   return found;
 }
 
-function readPages(frame: Frame): PagesObservation {
-  const count = frame.take();
-  const low = frame.words(count);
-  const high = frame.words(count);
-  const bits = Array.from(frame.words(count));
-  const folio = Array.from(frame.words(count));
-  const place = frame.words(count);
-  const mapcount = Array.from(frame.words(count));
-  const vpn = new Array<number>(count);
-  const index = new Array<number>(count);
-  const order = new Array<number>(count);
-  for (let i = 0; i < count; i++) {
-    vpn[i] = low[i]! + high[i]! * 4294967296;
-    index[i] = place[i]! & 0xffffff;
-    order[i] = place[i]! >>> 24;
+/** The columns as they came; taken apart when somebody asks for one, which few do. */
+class WirePages implements PagesObservation {
+  readonly columns: Uint32Array;
+  readonly #made = new Map<string, number[]>();
+
+  constructor(columns: Uint32Array) {
+    this.columns = columns;
   }
-  return { vpn, bits, folio, index, order, mapcount };
+
+  #column(name: string, n: number, value: (word: number, row: number) => number): number[] {
+    const known = this.#made.get(name);
+    if (known !== undefined) return known;
+    const rows = this.columns.length / PAGE_COLUMNS;
+    const made = Array.from(this.columns.subarray(n * rows, (n + 1) * rows), value);
+    this.#made.set(name, made);
+    return made;
+  }
+
+  get vpn(): number[] {
+    const rows = this.columns.length / PAGE_COLUMNS;
+    return this.#column('vpn', 0, (low, i) => low + this.columns[rows + i]! * 4294967296);
+  }
+
+  get bits(): number[] {
+    return this.#column('bits', 2, (word) => word);
+  }
+
+  get folio(): number[] {
+    return this.#column('folio', 3, (word) => word);
+  }
+
+  get index(): number[] {
+    return this.#column('index', 4, (place) => place & 0xffffff);
+  }
+
+  get order(): number[] {
+    return this.#column('order', 4, (place) => place >>> 24);
+  }
+
+  get mapcount(): number[] {
+    return this.#column('mapcount', 5, (word) => word);
+  }
+}
+
+const PAGE_COLUMNS = 6;
+
+function readPages(frame: Frame): PagesObservation {
+  return new WirePages(frame.words(frame.take() * PAGE_COLUMNS));
+}
+
+/** Mappings by their line in maps: most are the same step after step, and program after program. */
+const knownLines = new Map<string, VmaObservation | undefined>();
+const KNOWN_LINES_MAX = 8192;
+
+function vmaOfLine(line: string): VmaObservation | undefined {
+  if (knownLines.has(line)) return knownLines.get(line);
+  if (knownLines.size === KNOWN_LINES_MAX) knownLines.clear();
+  const [vma] = parseMaps(line);
+  knownLines.set(line, vma);
+  return vma;
+}
+
+function vmasOf(maps: string): VmaObservation[] {
+  const found: VmaObservation[] = [];
+  for (let at = 0, end = maps.indexOf('\n'); end >= 0; at = end + 1, end = maps.indexOf('\n', at)) {
+    const vma = vmaOfLine(maps.slice(at, end));
+    if (vma !== undefined) found.push(vma);
+  }
+  return found;
 }
 
 function readText(frame: Frame, full: boolean): TextView {
   const text = frame.text();
   const end = full ? text.search(/^Name:\t/m) : -1;
-  if (end < 0) return { vmas: parseMaps(text), status: new Map() };
+  if (end < 0) return { vmas: vmasOf(text), status: NO_FIELDS };
   return { vmas: parseMaps(text.slice(0, end)), status: parseFields(text.slice(end)) };
 }
+
+const NO_FIELDS: ReadonlyMap<string, number> = new Map();
 
 /** Keeps what was last seen of each task: the executor sends only what has changed. */
 class TaskViews {
@@ -238,7 +292,13 @@ class TaskViews {
     const last = this.#last.get(task);
     const pages = flags & TASK_SAME_PAGES ? (last?.pages ?? EMPTY_PAGES) : readPages(frame);
     const text = flags & TASK_SAME_TEXT ? (last?.text ?? EMPTY_TEXT) : readText(frame, full);
-    const view = { pages, text, own, full, cut: (flags & TASK_CUT) !== 0 };
+    const cut = (flags & TASK_CUT) !== 0;
+    const isSame = (flags & TASK_SAME_PAGES) !== 0 && (flags & TASK_SAME_TEXT) !== 0;
+    if (last !== undefined && isSame && !full && last.full === full && last.cut === cut) {
+      step.set(task, last);
+      return;
+    }
+    const view = { pages, text, own, full, cut };
     this.#last.set(task, view);
     step.set(task, view);
   }

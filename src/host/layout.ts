@@ -38,6 +38,17 @@ export interface OwnImage {
  * read at level `full` only; -1 says that it was not read.
  */
 export function observationOf(name: string, view: TaskView, own: OwnImage): TaskObservation {
+  const known = observations.get(view);
+  if (known !== undefined && known.task === name) return known;
+  const made = makeObservation(name, view, own);
+  observations.set(view, made);
+  return made;
+}
+
+/** A view that stays as it was, step after step, is observed once. */
+const observations = new WeakMap<TaskView, TaskObservation>();
+
+function makeObservation(name: string, view: TaskView, own: OwnImage): TaskObservation {
   const { status, vmas } = view.text;
   const image = vmas.find((vma) => vma.startVpn === own.startVpn);
   const kb = (key: string) => status.get(key) ?? -1;

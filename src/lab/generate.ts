@@ -18,6 +18,10 @@ const THP = '/sys/kernel/mm/transparent_hugepage';
 const PROTS = ['PROT_READ|PROT_WRITE', 'PROT_READ|PROT_WRITE', 'PROT_READ', 'PROT_NONE'];
 
 /** Lines that choose, for each size, which folios there are. */
+/** Pages of an access: mostly, and at most. */
+const LONG_TOUCH = 33;
+const TOUCH_MAX = 600;
+
 export function generateSettings(r: Random): string[] {
   const lines: string[] = [];
   const put = (path: string, value: string): void => {
@@ -85,7 +89,9 @@ class Generator {
     const r = this.#r;
     const { area, at, pages } = s.range();
     const verb = r.chance(58) ? 'write' : r.chance(95) ? 'read' : 'exec';
-    const length = pages === 1 ? '' : ` ${s.bytes(Math.min(pages, 600))}`;
+    // A fault is what costs most on the other side, and the hundredth in a row seldom tells more.
+    const most = r.chance(80) ? LONG_TOUCH : TOUCH_MAX;
+    const length = pages === 1 ? '' : ` ${s.bytes(Math.min(pages, most))}`;
     s.put(`${s.taskOf(area)}: ${verb} ${at}${length}`);
   }
 

@@ -5,10 +5,11 @@
 import type { TaskRow } from '../base/index.ts';
 import { folioOrder, headOf, pageMapcount } from '../mm/folio.ts';
 import type { Machine } from '../mm/mm_types.ts';
-import { kpageflagsWords } from '../mm/page.ts';
+import { kpageflagsHigh, kpageflagsLow } from '../mm/page.ts';
 import { PG_ANON } from '../mm/page_flags.ts';
-import { pagemapWords } from '../mm/pagemap.ts';
+import { pagemapHigh } from '../mm/pagemap.ts';
 import { pteMapped, ptePfn } from '../mm/pgtable.ts';
+import { locksUnsure } from '../mm/rmap.ts';
 import { isHugeZero, vmFlagCodes } from '../mm/task_mmu.ts';
 import { OPS_NONE } from '../mm/vm_flags.ts';
 import { permissions, vmaName } from '../mm/vma_names.ts';
@@ -20,6 +21,7 @@ import {
   PAGE_FILE,
   PAGE_GUARD,
   PAGE_HUGE,
+  PAGE_LOCKS_UNSURE,
   PAGE_MLOCKED,
   PAGE_PRESENT,
   PAGE_SOFT_DIRTY,
@@ -60,20 +62,20 @@ const FLAG_BITS: readonly (readonly [number, number])[] = [
 ];
 
 /** What kpageflags says of a folio; no bit that we take differs between its pages. */
-function folioBits(m: Machine, head: number): number {
+export function folioBits(m: Machine, head: number): number {
   let bits = 0;
-  const words = kpageflagsWords(m, head, 1);
-  const low = words[0]!;
+  const low = kpageflagsLow(m, head, head);
+  const high = kpageflagsHigh(m, head, head);
   for (const [from, to] of FLAG_BITS) if ((low & (1 << from)) !== 0) bits |= to;
-  if ((words[1]! & 2) !== 0) bits |= PAGE_MLOCKED;
-  if ((m.page.flags[head]! & PG_ANON) !== 0 && (words[1]! & 4) !== 0) bits |= PAGE_ANON_EXCLUSIVE;
-  return bits;
+  if ((high & 2) !== 0) bits |= PAGE_MLOCKED;
+  if ((m.page.flags[head]! & PG_ANON) !== 0 && (high & 4) !== 0) bits |= PAGE_ANON_EXCLUSIVE;
+  return locksUnsure(m, head) ? bits | PAGE_LOCKS_UNSURE : bits;
 }
 
-const NO_WORDS: Uint32Array = new Uint32Array(0);
-
-function mapBits(high: number): number {
-  let bits = 0;
+/** What pagemap says of an entry. */
+export function entryBits(m: Machine, entry: number, offset: number, huge: boolean): number {
+  const high = pagemapHigh(m, entry, offset, huge);
+  let bits = huge ? PAGE_HUGE : 0;
   for (const [from, to] of MAP_BITS) if ((high & (1 << from)) !== 0) bits |= to;
   return bits;
 }
@@ -127,16 +129,8 @@ export function taskObservation(
   let lastOrder = 0;
   for (let v = m.mm.firstVma[mm]!; v !== 0; v = m.vma.next[v]!) {
     vmas.push(vmaObservation(m, v));
-    const end = m.vma.end[v]!;
-    let blockEnd = -1;
-    let block: Uint32Array = NO_WORDS;
-    walkEntries(m, mm, m.vma.start[v]!, end, (vpn, entry, huge) => {
-      if (vpn >= blockEnd) {
-        blockEnd = Math.min(end, vpn - (vpn % 512) + 512);
-        block = pagemapWords(m, mm, vpn, blockEnd - vpn, true);
-      }
-      const high = block[block.length - 2 * (blockEnd - vpn) + 1]!;
-      const map = mapBits(high) | (huge ? PAGE_HUGE : 0);
+    walkEntries(m, mm, m.vma.start[v]!, m.vma.end[v]!, (vpn, entry, huge) => {
+      const map = entryBits(m, entry, huge ? vpn % 512 : 0, huge);
       if (!pteMapped(entry)) {
         put(vpn, map, 0, 0, 0, 0);
         return;
@@ -156,11 +150,17 @@ export function taskObservation(
       put(vpn, map | lastBits, lastNumber, pfn - head, lastOrder, pageMapcount(m, pfn));
     });
   }
+  return { task: name, vmas, pages, ...sizesOf(m, task) };
+}
+
+/** What status says, in kB. */
+export function sizesOf(
+  m: Machine,
+  task: TaskRow,
+): Pick<TaskObservation, 'rss' | 'vmPte' | 'vmSize' | 'vmLck'> {
+  const mm = m.task.mm[task]!;
   const kb = (count: number): number => count * 4;
   return {
-    task: name,
-    vmas,
-    pages,
     rss: {
       anon: kb(m.mm.rssAnon[mm]!),
       file: kb(m.mm.rssFile[mm]!),

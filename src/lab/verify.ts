@@ -2,16 +2,31 @@
  * Model against another kernel's transcript, step by step: the first observable that differs. What
  * is not compared stands in MASKED (verify_compare.ts), with its reason; nothing else is left out.
  */
-import { EACCES, ENOENT, ENOSYS, EPERM, EROFS } from '../base/index.ts';
+import { EACCES, ENOENT, ENOSYS, EPERM, EROFS, type TaskRow } from '../base/index.ts';
 import type { Machine, Release } from '../mm/mm_types.ts';
 import type { Program, Step } from '../scenario/index.ts';
 import { parseMaps } from '../scenario/proc_text.ts';
-import type { StepOutcome, TaskObservation, Transcript, Unseen } from '../scenario/transcript.ts';
+import type {
+  StepOutcome,
+  TaskObservation,
+  Transcript,
+  Unseen,
+  VmaObservation,
+} from '../scenario/transcript.ts';
 import { observeAll } from './expect.ts';
 import type { ProgramLayout } from './layout.ts';
 import { ModelKernel } from './model_kernel.ts';
+import { sizesOf } from './observation.ts';
 import { DEFAULT_MEMORY } from './run.ts';
-import { Comparison, compareOutcome, compareTask, type Divergence } from './verify_compare.ts';
+import {
+  Comparison,
+  compareOutcome,
+  compareSizes,
+  compareTask,
+  type Divergence,
+  seenBits,
+} from './verify_compare.ts';
+import { PageMatcher } from './verify_pages.ts';
 
 export { type Divergence, MASKED } from './verify_compare.ts';
 
@@ -72,19 +87,25 @@ function firstTask(program: Program): string {
   return program.steps[0]?.task || named?.task || '';
 }
 
+/** Mappings without the executor's image, and the sizes that go with them. */
+function withoutOwn<T extends Omit<TaskObservation, 'pages'>>(task: T, layout: ProgramLayout): T {
+  const { startVpn, endVpn } = layout.own;
+  const vmas = task.vmas.filter((vma) => vma.startVpn < startVpn || vma.startVpn >= endVpn);
+  const isOwn = vmas.length < task.vmas.length;
+  return { ...task, vmas, vmSize: task.vmSize - (isOwn ? (endVpn - startVpn) * 4 : 0) };
+}
+
+/** A task's mappings as smaps tells them. */
+function smapsOf(kernel: ModelKernel, task: TaskRow): readonly VmaObservation[] {
+  const file = kernel.kernel.readFile(`/proc/${kernel.m.task.pid[task]!}/smaps`);
+  return 'text' in file ? parseMaps(file.text) : [];
+}
+
 /** The model's tasks without the executor's image; at level `full` with what smaps says. */
 function observe(kernel: ModelKernel, layout: ProgramLayout, full: boolean): TaskObservation[] {
-  const { startVpn, endVpn } = layout.own;
   return observeAll(kernel).map((task) => {
-    const isOwn = task.vmas.find((vma) => vma.startVpn === startVpn) !== undefined;
-    const pid = kernel.m.task.pid[kernel.tasks.get(task.task)!]!;
-    const file = full ? kernel.kernel.readFile(`/proc/${pid}/smaps`) : undefined;
-    const vmas = file !== undefined && 'text' in file ? parseMaps(file.text) : task.vmas;
-    return {
-      ...task,
-      vmas: vmas.filter((vma) => vma.startVpn < startVpn || vma.startVpn >= endVpn),
-      vmSize: task.vmSize - (isOwn ? (endVpn - startVpn) * 4 : 0),
-    };
+    const vmas = full ? smapsOf(kernel, kernel.tasks.get(task.task)!) : task.vmas;
+    return withoutOwn({ ...task, vmas }, layout);
   });
 }
 
@@ -92,6 +113,7 @@ function observe(kernel: ModelKernel, layout: ProgramLayout, full: boolean): Tas
 class Verification {
   readonly #kernel: ModelKernel;
   readonly #other: OtherTranscript;
+  readonly #matcher: PageMatcher;
   #compared = 0;
   #isEndless = false;
 
@@ -109,6 +131,7 @@ class Verification {
     };
     this.#kernel = new ModelKernel({ release, memory, layout, ...more }, firstTask(program));
     this.#other = other;
+    this.#matcher = new PageMatcher(this.#kernel.m, seenBits(other.unseen ?? []));
     if (other.readAheadKb !== undefined) {
       this.#kernel.m.settings.readAheadPages = other.readAheadKb / 4;
     }
@@ -159,6 +182,12 @@ class Verification {
     const tasks = this.#other.observations[i];
     if (tasks === undefined) return;
     const full = tasks.some((task) => task.vmas.some((vma) => vma.vmFlags !== undefined));
+    const agree = this.#agree(tasks);
+    if (agree >= 0) {
+      c.compared += agree;
+      if (full) this.#sizes(c, tasks);
+      return;
+    }
     const mine = observe(this.#kernel, this.#other.layout, full);
     const names = (list: readonly TaskObservation[]): string => list.map((t) => t.task).join(' ');
     if (!c.same('', -1, 'tasks', names(mine), names(tasks))) return;
@@ -166,6 +195,33 @@ class Verification {
       compareTask(c, task, tasks[t]!, full);
       if (c.found !== undefined) return;
     }
+  }
+
+  /** Of tasks whose mappings and pages agree. */
+  #sizes(c: Comparison, tasks: readonly TaskObservation[]): void {
+    for (const seen of tasks) {
+      const task = this.#kernel.tasks.get(seen.task)!;
+      const sizes = sizesOf(this.#kernel.m, task);
+      const mine = { task: seen.task, vmas: smapsOf(this.#kernel, task), ...sizes };
+      compareSizes(c, withoutOwn(mine, this.#other.layout), seen);
+    }
+  }
+
+  /** How many values agree; -1 when a closer look is needed. */
+  #agree(tasks: readonly TaskObservation[]): number {
+    const { m } = this.#kernel;
+    let compared = 1;
+    let at = 0;
+    this.#matcher.begin();
+    for (const [name, task] of this.#kernel.tasks) {
+      if (m.task.alive[task] === 0) continue;
+      const seen = tasks[at++];
+      if (seen === undefined || seen.task !== name) return -1;
+      const values = this.#matcher.task(task, seen, this.#other.layout.own);
+      if (values < 0) return -1;
+      compared += values;
+    }
+    return at === tasks.length ? compared : -1;
   }
 }
 

@@ -41,7 +41,8 @@ const COPIED: readonly (readonly [number, number])[] = [
   [PG_UNEVICTABLE, KPF.UNEVICTABLE],
 ];
 
-function lowWord(m: Machine, pfn: Pfn, head: Pfn): number {
+/** Low half of a frame's word; `head` is its folio's first frame. */
+export function kpageflagsLow(m: Machine, pfn: Pfn, head: Pfn): number {
   const flags = m.page.flags[head]!;
   const large = (flags & PG_HEAD) !== 0;
   if (isHugeZero(m, pfn)) {
@@ -61,7 +62,8 @@ function lowWord(m: Machine, pfn: Pfn, head: Pfn): number {
   return word >>> 0;
 }
 
-function highWord(m: Machine, pfn: Pfn, head: Pfn): number {
+/** High half. */
+export function kpageflagsHigh(m: Machine, pfn: Pfn, head: Pfn): number {
   if (isHugeZero(m, pfn)) return 0;
   const flags = m.page.flags[head]!;
   let word = 0;
@@ -83,8 +85,8 @@ export function kpageflagsWords(m: Machine, first: Pfn, pages: Pages): Uint32Arr
   for (let i = 0; i < n; i++) {
     const pfn = first + i;
     const head = headOf(m, pfn);
-    out[i * 2] = lowWord(m, pfn, head);
-    out[i * 2 + 1] = highWord(m, pfn, head);
+    out[i * 2] = kpageflagsLow(m, pfn, head);
+    out[i * 2 + 1] = kpageflagsHigh(m, pfn, head);
   }
   return out;
 }

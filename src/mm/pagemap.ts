@@ -37,6 +37,33 @@ const SWAP_TYPE_BITS = 32;
 /** Type of a PTE marker entry with this kernel's configuration (SWP_PTE_MARKER). */
 const SWP_PTE_MARKER = 31;
 
+/** High half of an entry's word; `offset` is the page's in the block of a PMD, else 0. */
+export function pagemapHigh(m: Machine, entry: number, offset: number, isHuge: boolean): number {
+  let high = 0;
+  if (pteMapped(entry)) {
+    const first = ptePfn(entry);
+    high = PM_PRESENT;
+    if ((entry & PTE_UFFD_WP) !== 0) high |= PM_UFFD_WP;
+    // vm_normal_page() is NULL for the zero pages.
+    const page = m.release.pagemapPmdByFirst ? first : first + offset;
+    if (first !== m.zeroPfn) high |= pageBits(m, page);
+    if (isHuge && !m.release.pagemapPmdFile) high &= ~PM_FILE;
+  } else if (isSwapEntry(entry)) {
+    high = PM_SWAP | ((entry & PTE_UFFD_WP) !== 0 ? PM_UFFD_WP : 0);
+  } else if (isMarker(entry)) {
+    high = PM_SWAP;
+    if ((entry & (MARKER_UFFD_WP | PTE_UFFD_WP)) !== 0) high |= PM_UFFD_WP;
+    if (isGuardMarker(entry)) high |= PM_GUARD_REGION;
+  }
+  return high >>> 0;
+}
+
+function pagemapLow(entry: number, offsetInBlock: number): number {
+  if (pteMapped(entry)) return ptePfn(entry) + offsetInBlock;
+  if (isSwapEntry(entry)) return swapOffset(entry) * SWAP_TYPE_BITS;
+  return isMarker(entry) ? SWP_PTE_MARKER + markerBits(entry) * SWAP_TYPE_BITS : 0;
+}
+
 function putEntry(
   m: Machine,
   out: Uint32Array,
@@ -46,28 +73,8 @@ function putEntry(
   isHuge: boolean,
   showPfn: boolean,
 ): void {
-  let low = 0;
-  let high = 0;
-  if (pteMapped(entry)) {
-    const first = ptePfn(entry);
-    if (showPfn) low = first + offsetInBlock;
-    high = PM_PRESENT;
-    if ((entry & PTE_UFFD_WP) !== 0) high |= PM_UFFD_WP;
-    // vm_normal_page() is NULL for the zero pages.
-    const page = m.release.pagemapPmdByFirst ? first : first + offsetInBlock;
-    if (first !== m.zeroPfn) high |= pageBits(m, page);
-    if (isHuge && !m.release.pagemapPmdFile) high &= ~PM_FILE;
-  } else if (isSwapEntry(entry)) {
-    high = PM_SWAP | ((entry & PTE_UFFD_WP) !== 0 ? PM_UFFD_WP : 0);
-    if (showPfn) low = swapOffset(entry) * SWAP_TYPE_BITS;
-  } else if (isMarker(entry)) {
-    high = PM_SWAP;
-    if ((entry & (MARKER_UFFD_WP | PTE_UFFD_WP)) !== 0) high |= PM_UFFD_WP;
-    if (isGuardMarker(entry)) high |= PM_GUARD_REGION;
-    if (showPfn) low = SWP_PTE_MARKER + markerBits(entry) * SWAP_TYPE_BITS;
-  }
-  out[at] = low;
-  out[at + 1] = high >>> 0;
+  out[at] = showPfn ? pagemapLow(entry, offsetInBlock) : 0;
+  out[at + 1] = pagemapHigh(m, entry, offsetInBlock, isHuge);
 }
 
 function markerBits(entry: number): number {

@@ -331,6 +331,18 @@ export function folioRemoveRmapPmd(m: Machine, head: Pfn, v: VmaRow): void {
 /** Locks and unlocks that a CPU collects before it carries them out (PAGEVEC_SIZE). */
 const MLOCK_BATCH = 31;
 
+/**
+ * Bit of a folio's count of locks: there were two at once. The kernel's own count misses those that
+ * come while the folio is on no list, which hangs on how full the CPU's batches are ("might
+ * undercount", mm/mlock.c __munlock_folio(), 6.18): one unlock may end them both.
+ */
+const LOCKS_UNSURE = 0x8000;
+
+/** Whether the marks of a folio that is locked may be gone on a real machine. */
+export function locksUnsure(m: Machine, head: Pfn): boolean {
+  return (m.page.mlocks[head]! & LOCKS_UNSURE) !== 0;
+}
+
 /** Takes a place in the CPU's batch; a full one, or one with a large folio, is carried out. */
 function batchMlock(m: Machine, head: Pfn, isUnlock: boolean): void {
   m.mlockBatch.push(isUnlock ? head : 0);
@@ -351,7 +363,7 @@ export function mlockVmaFolio(m: Machine, head: Pfn, v: VmaRow): void {
   const isLost = !isMarked && m.release.munlockWaits && m.mlockBatch.includes(head);
   batchMlock(m, head, false);
   if (isLost) return;
-  mlocks[head] = isMarked ? mlocks[head]! + 1 : 1;
+  mlocks[head] = isMarked ? (mlocks[head]! + 1) | LOCKS_UNSURE : 1;
   if (isMarked) return;
   flags[head] = flags[head]! | PG_MLOCKED | PG_UNEVICTABLE;
   m.vmstat[NR_MLOCK]! += folioPages(m, head);
@@ -361,8 +373,10 @@ export function mlockVmaFolio(m: Machine, head: Pfn, v: VmaRow): void {
 export function munlockVmaFolio(m: Machine, head: Pfn): void {
   const { flags, mlocks } = m.page;
   batchMlock(m, head, true);
-  if (mlocks[head]! > 0) mlocks[head]!--;
-  if ((flags[head]! & PG_MLOCKED) === 0 || mlocks[head]! > 0) return;
+  const locks = mlocks[head]! & ~LOCKS_UNSURE;
+  if (locks > 1) mlocks[head]!--;
+  else mlocks[head] = 0;
+  if ((flags[head]! & PG_MLOCKED) === 0 || locks > 1) return;
   flags[head] = flags[head]! & ~PG_MLOCKED;
   if (!mappingUnevictable(m, head)) flags[head] = flags[head]! & ~PG_UNEVICTABLE;
   m.vmstat[NR_MLOCK]! -= folioPages(m, head);

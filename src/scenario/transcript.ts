@@ -65,6 +65,11 @@ export interface PagesObservation {
   readonly order: number[];
   /** /proc/kpagecount of the frame. */
   readonly mapcount: number[];
+  /**
+   * All of it as it came from an executor, one column after the other: low and high half of the page
+   * number, bits, folio, index with the order in the top byte, mapcount.
+   */
+  readonly columns?: Uint32Array;
 }
 
 /** pagemap bit 63. */
@@ -95,6 +100,8 @@ export const PAGE_UNEVICTABLE = 1 << 15;
 export const PAGE_SWAPCACHE = 1 << 16;
 /** pagemap bit 55. */
 export const PAGE_SOFT_DIRTY = 1 << 17;
+/** On the model only: `mlocked` and `unevictable` are not certain. */
+export const PAGE_LOCKS_UNSURE = 1 << 18;
 
 /** What can be seen of one task at one moment. */
 export interface TaskObservation {
