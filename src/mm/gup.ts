@@ -49,6 +49,11 @@ export const FOLL_FORCE = 1 << 3;
 export const FOLL_HWPOISON = 1 << 6;
 /** VMA errors are told as MADV_POPULATE wants them: no VMA ENOMEM, no permission EINVAL. */
 export const FOLL_MADV_POPULATE = 1 << 24;
+/**
+ * The caller keeps the mmap lock (`locked` is NULL, as of mprotect): a fault that has to read waits in
+ * place and counts as major, where others drop the lock, come again and count as minor.
+ */
+export const FOLL_KEEPS_LOCK = 1 << 25;
 
 /** A page needs at most a fault for its table, one to read it in and one to make it writable. */
 const FAULTS_MAX = 8;
@@ -139,7 +144,7 @@ export function getUserPages(
       m.unmodelled = 'a call that waits for a fault that never ends';
       return -EFAULT;
     }
-    const anew = (foll & FOLL_MADV_POPULATE) !== 0 ? 0 : FAULT_FLAG_ANEW;
+    const anew = (foll & (FOLL_MADV_POPULATE | FOLL_KEEPS_LOCK)) !== 0 ? 0 : FAULT_FLAG_ANEW;
     const flags = anew | ((foll & FOLL_WRITE) !== 0 ? FAULT_FLAG_WRITE : 0);
     error = faultErrno(m, handleMmFault(m, task, v, vpn, flags), foll);
     if (error !== 0) break;
@@ -149,7 +154,7 @@ export function getUserPages(
 
 /**
  * Faults a range of one VMA in as mlock does: writable private memory by writing, all else by
- * reading. Returns pages reached or -errno. Source: mm/gup.c populate_vma_page_range(), 6.18.
+ * reading. `more`: FOLL_KEEPS_LOCK or 0. Returns pages reached or -errno. Source: mm/gup.c populate_vma_page_range(), 6.18.
  */
 export function populateVmaPageRange(
   m: Machine,
@@ -157,12 +162,13 @@ export function populateVmaPageRange(
   v: VmaRow,
   start: Vpn,
   end: Vpn,
+  more = 0,
 ): Pages | Errno {
   const flags = m.vma.flags[v]!;
   if ((flags & VM_LOCKONFAULT) !== 0) return end - start;
   if (!vmaIsAccessible(m, v)) return -EFAULT;
   const foll = (flags & (VM_WRITE | VM_SHARED)) === VM_WRITE ? FOLL_WRITE : FOLL_FORCE;
-  return getUserPages(m, task, m.vma.mm[v]!, start, end - start, foll);
+  return getUserPages(m, task, m.vma.mm[v]!, start, end - start, foll | more);
 }
 
 /** __mm_populate(): all VMAs of a range; errors end it, or are passed over VMA by VMA. */

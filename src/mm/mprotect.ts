@@ -17,7 +17,7 @@ import {
   word,
 } from '../base/index.ts';
 import { headOf, isLarge } from './folio.ts';
-import { populateVmaPageRange } from './gup.ts';
+import { FOLL_KEEPS_LOCK, populateVmaPageRange } from './gup.ts';
 import { splitHugePmd } from './huge_memory.ts';
 import type { Machine } from './mm_types.ts';
 import {
@@ -253,7 +253,7 @@ export function mprotectFixup(
   changeProtection(m, held, start, end, upgrade ? CP_TRY_CHANGE_WRITABLE : 0);
   if ((old & VM_ACCOUNT) !== 0 && (wanted & VM_ACCOUNT) === 0) vmUnacctMemory(m, pages);
   if ((old & (VM_WRITE | VM_SHARED | VM_LOCKED)) === VM_LOCKED && (wanted & VM_WRITE) !== 0) {
-    populateVmaPageRange(m, task, held, start, end);
+    populateVmaPageRange(m, task, held, start, end, FOLL_KEEPS_LOCK);
   }
   vmStatAccount(m, mm, old, -pages);
   vmStatAccount(m, mm, wanted, pages);

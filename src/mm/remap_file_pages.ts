@@ -67,7 +67,8 @@ export function sysRemapFilePages(
   let at = m.vma.end[v]!;
   for (let next = m.vma.next[v]!; at < end; next = m.vma.next[next]!) {
     const same = next !== 0 && m.vma.start[next] === at;
-    if (!same || m.vma.file[next] !== file || m.vma.flags[next] !== vm) return -EINVAL;
+    const alike = m.vma.flags[next] === vm && m.vma.flags2[next] === m.vma.flags2[v];
+    if (!same || m.vma.file[next] !== file || !alike) return -EINVAL;
     at = m.vma.end[next]!;
   }
   if (losesSegment(m, file, start, end)) {

@@ -20,7 +20,7 @@ import {
 } from '../base/index.ts';
 import { anonVmaPrepare } from './anon_vma.ts';
 import { addRss } from './fault_result.ts';
-import { cacheGet, filePages, folioMarkDirty, linearPageIndex, markWritten } from './filemap.ts';
+import { cacheGet, filePages, linearPageIndex, markWritten } from './filemap.ts';
 import { allocFolio, folioRefAdd, headOf } from './folio.ts';
 import { splitHugePmd } from './huge_memory.ts';
 import type { Machine } from './mm_types.ts';
@@ -194,7 +194,7 @@ function fillShmem(
   if (error !== 0) return error === -ENOSPC ? -ENOMEM : error;
   const pfn = shmemResult.pfn;
   if (what === UFFD_COPY) markWritten(m, pfn, value);
-  folioMarkDirty(m, headOf(m, pfn));
+  // The entry is dirty and tells the folio when it goes; the folio itself is not marked here.
   return install(m, v, vpn, pfn, false, wp);
 }
 
