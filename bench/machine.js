@@ -9,3 +9,6 @@ export { sysMremap } from '../src/mm/mremap.ts';
 export { sysMunmap } from '../src/mm/munmap.ts';
 export { findKernel } from '../src/mm/release.ts';
 export { vmaLookup } from '../src/mm/vma_tree.ts';
+export { releaseNamed, runReplay, startReplay, THP_ROOT } from '../src/replay/index.ts';
+export { TraceWriter } from '../src/store/index.ts';
+export { emptyMeta, OP_EXEC, OP_MMAP, OP_MUNMAP, TraceBuilder } from '../src/trace/index.ts';

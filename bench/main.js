@@ -226,6 +226,45 @@ function checker() {
   };
 }
 
+/** Events a second of a replay, from the median cost of one. */
+function replayRow(name, what) {
+  return {
+    name,
+    run: () => {
+      const got = model(name, { events: tiny ? 20_000 : 1_000_000, rounds: tiny ? 1 : 9 });
+      return {
+        what,
+        unit: 'M/s',
+        value: 1000 / got.ns,
+        atLeast: 10,
+        note: `best round ${(1000 / got.least).toFixed(1)} M/s`,
+        checksum: got.checksum,
+      };
+    },
+  };
+}
+
+/** Sixteen settings of a trace of a million events, the whole command; two threads beside one. */
+function sweepRow() {
+  if (!existsSync(program)) return null;
+  const trace = join(work, 'sweep.parquet');
+  const events = tiny ? 20_000 : 1_000_000;
+  const made = join(work, 'rows.mjs');
+  execFileSync(process.execPath, [made, 'write-trace', JSON.stringify({ events, path: trace })]);
+  const run = (jobs) => timed(['advise', trace, '--json', '--jobs', String(jobs)]).ms;
+  const rounds = tiny ? 1 : 3;
+  const pairs = Array.from({ length: rounds }, () => [run(1), run(2)]);
+  const two = median(pairs.map((pair) => pair[1]));
+  const factor = median(pairs.map((pair) => pair[0] / pair[1]));
+  return {
+    what: 'advise: 16 settings of a million events',
+    unit: 'ms',
+    value: two,
+    goal: 3000,
+    note: `two threads are ${factor.toFixed(2)}x one`,
+  };
+}
+
 const ROWS = [
   faultRow('anon-4k', 'anonymous 4K fault, first touch', 60, 'anon', 40),
   faultRow('shmem-4k', 'shmem 4K fault, first touch', 100, 'shmem'),
@@ -242,6 +281,9 @@ const ROWS = [
   { name: 'memory-shmem', run: () => memory('memory-shmem', 'host memory, shmem page') },
   { name: 'explorer', run: explorer },
   { name: 'checker', run: checker },
+  replayRow('replay-4k', 'replay of a trace, 4K pages'),
+  replayRow('replay-64k', 'replay of a trace, 64K folios'),
+  { name: 'sweep', run: sweepRow },
   { name: 'strace-steps', run: straceSteps },
   { name: 'start-up', run: startUp },
 ];

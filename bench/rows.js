@@ -7,8 +7,19 @@
  */
 import { writeFileSync } from 'node:fs';
 import { checker, explorer } from './check_rows.js';
-import { ACCESS_READ, ACCESS_WRITE, access, Random } from './machine.js';
+import {
+  ACCESS_READ,
+  ACCESS_WRITE,
+  access,
+  Random,
+  releaseNamed,
+  runReplay,
+  startReplay,
+  THP_ROOT,
+  TraceWriter,
+} from './machine.js';
 import { makeOps, opsWorld, runOps } from './ops.js';
+import { makeTrace } from './trace.js';
 import { makeWorld, map, touch, unmap } from './world.js';
 
 const AT = 0x7f0000000;
@@ -133,6 +144,34 @@ function memory({ pages }, shared) {
   return { bytes: (after - before) / pages, checksum: world.m.mm.totalVm[world.mm] };
 }
 
+/** Events a second from a loaded trace; `enabled`: of 64 kB folios. */
+function replay({ events, rounds }, enabled) {
+  const trace = makeTrace(events);
+  const settings = [{ path: `${THP_ROOT}hugepages-64kB/enabled`, value: enabled }];
+  const options = { release: releaseNamed(), settings };
+  const times = [];
+  let faults = 0;
+  let reuse;
+  for (let round = -2; round < rounds; round++) {
+    const started = startReplay(trace, reuse === undefined ? options : { ...options, reuse });
+    const start = cpuNs();
+    runReplay(started.replay, options);
+    if (round >= 0) times.push((cpuNs() - start) / trace.events.rows);
+    reuse = started.replay.m;
+    faults = started.replay.tally.total();
+  }
+  return result(times, faults);
+}
+
+/** Writes the trace of the replay rows to a file. */
+function writeTrace({ events, path }) {
+  const trace = makeTrace(events);
+  const writer = new TraceWriter(path, trace.meta);
+  writer.append(trace.events, 0, trace.events.rows, trace.names);
+  writer.close(trace.names, trace.meta);
+  return { checksum: trace.events.rows };
+}
+
 const ROWS = {
   'anon-4k': (size) => faults(size, {}),
   'shmem-4k': (size) => faults(size, { shared: true }),
@@ -158,6 +197,9 @@ const ROWS = {
   'random-ops': randomOps,
   explorer,
   checker,
+  'write-trace': writeTrace,
+  'replay-4k': (size) => replay(size, 'never'),
+  'replay-64k': (size) => replay(size, 'always'),
   'memory-anon': (size) => memory(size, false),
   'memory-shmem': (size) => memory(size, true),
 };

@@ -1,6 +1,8 @@
-// `npm start`: two runs that show what Faultline is for, each with a word before it. Ends by itself.
+// `npm start`: three runs that show what Faultline is for, each with a word before it. Ends by itself.
 import { execSync, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -48,5 +50,15 @@ say(`2. Every strace log is a scenario, and every result in it is a prediction t
 Python program with forty child processes. What the log cannot show (where the kernel put the
 program's image) is learned from its first results and counted as assumed.`);
 show(['run', 'scenarios/logs/python.log'], 0);
+process.stdout.write('\n');
+say(`3. A real program was recorded once: redis-server under redis-benchmark. One recording answers for
+all settings: here are sixteen and more, each a run of the whole trace on the model, and the one that
+it pays to set.`);
+const page = join(tmpdir(), 'faultline-redis.html');
+show(['advise', 'recordings/traces/redis.parquet', '-o', page], 0);
+say(
+  `The same with charts is in ${page}; \`npx faultline record -- CMD\` makes a recording of yours.`,
+);
+process.stdout.write('\n');
 say(`Next: \`npx faultline why scenarios/thread-fork-mremap.fl --at child:b\` tells why a page is what
 it is; \`npx faultline --help\` lists the verbs.`);

@@ -3,7 +3,6 @@ import type { TraceMeta, TraceNote } from '../trace/index.ts';
 import type { Commands } from './apply.ts';
 import type { CostModel } from './cost.ts';
 import type { Judged } from './front.ts';
-import type { HeatMap } from './heat.ts';
 
 export interface AdviceReport {
   readonly trace: string;
@@ -27,5 +26,4 @@ export interface AdviceReport {
   readonly recommendation: string;
   readonly commands: Commands;
   readonly warnings: readonly TraceNote[];
-  readonly heat: HeatMap;
 }

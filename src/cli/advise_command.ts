@@ -5,7 +5,6 @@ import {
   type AdviceReport,
   type Candidate,
   commandsFor,
-  heatMap,
   type Judged,
   judge,
   type Outcome,
@@ -103,7 +102,6 @@ function makeReport(
     recommendation: best.name,
     commands: commandsFor(worthSetting(best, recorded), present),
     warnings: recorded.warnings,
-    heat: heatMap(trace),
   };
 }
 
@@ -196,7 +194,7 @@ export async function adviseCommand(path: string, options: AdviseOptions): Promi
   if (refused.length > 0) return await fail(out, path, refused, options);
   const report = makeReport(path, trace, swept, kernel, options);
   if (options.output !== undefined) {
-    const failed = await writePage(options.output, report);
+    const failed = await writePage(options.output, report, trace);
     if (failed !== undefined) return await fail(out, path, [failed], options);
   }
   if (options.json === true) await writeJson({ ...report, diagnostics });

@@ -1,5 +1,5 @@
 /** The advice as one page that needs nothing else: no script, no other file. */
-import type { AdviceReport, Judged } from '../advise/index.ts';
+import type { AdviceReport, HeatMap, Judged } from '../advise/index.ts';
 import { duration, grouped, mebibytes, orderSize, share } from '../view/index.ts';
 import {
   faultsAgainstMemory,
@@ -111,7 +111,7 @@ function advice(report: AdviceReport): string {
 <ul class="numbers">${items.join('')}</ul></section>${commands}`;
 }
 
-function charts(kit: Kit, report: AdviceReport): string {
+function charts(kit: Kit, report: AdviceReport, heat: HeatMap): string {
   const lines = shownSettings(report).map((one, i) => [one.name, lineColour(i)] as const);
   const orders = ordersShown(report).map(
     (order) => [orderSize(order), `var(--order-${order})`] as const,
@@ -123,7 +123,7 @@ ${figure('Dashed: the front, on which nothing else is faster with as little memo
 <h2>Folios near the peak</h2>
 ${figure('Anonymous and shared memory by the size of its folio.', (size) => folioOrders(kit, report, size), legend(orders))}
 <h2>First touches</h2>
-${figure('Where and when the program touched memory first, as recorded. Darker (in the dark: brighter) is more. The twelve most touched stretches of memory, one above the other.', (size) => firstTouches(kit, report.heat, size))}`;
+${figure('Where and when the program touched memory first, as recorded. Darker (in the dark: brighter) is more. The twelve most touched stretches of memory, one above the other.', (size) => firstTouches(kit, heat, size))}`;
 }
 
 function facts(report: AdviceReport): string {
@@ -141,7 +141,11 @@ function facts(report: AdviceReport): string {
   return parts.map((part) => `<p class="dim">${escapeHtml(part)}</p>`).join('');
 }
 
-export async function advicePage(report: AdviceReport, version: string): Promise<string> {
+export async function advicePage(
+  report: AdviceReport,
+  heat: HeatMap,
+  version: string,
+): Promise<string> {
   const title = report.command.length > 0 ? report.command.join(' ') : report.trace;
   const warnings = report.warnings.map(({ text }) => `<p class="warn">${escapeHtml(text)}</p>`);
   return `<!doctype html>
@@ -159,7 +163,7 @@ export async function advicePage(report: AdviceReport, version: string): Promise
 ${facts(report)}
 ${advice(report)}
 ${warnings.join('')}
-${charts(await loadKit(), report)}
+${charts(await loadKit(), report, heat)}
 <h2>All settings</h2>
 ${tableOf(report)}
 <p class="dim">* on the front. Time is that of faults, of clearing memory and of TLB misses, by the costs of: ${escapeHtml(report.costs.machine)}. Bloat is the peak against 4K pages; never needed is memory that no access of the trace touched.</p>
