@@ -61,11 +61,17 @@ function judgeCorpus(corpus, names, programs) {
   return first;
 }
 
+/** Races also with mappings of one page: few states, so that those of small folios are met soon. */
+const FOCUSES = [
+  ['races --pages 1', { ...PRESETS.races, pages: 1 }],
+  ...['default', 'cow', 'files', 'uffd', 'races'].map((focus) => [focus, PRESETS[focus]]),
+];
+
 function judgeByCheck(transitions) {
   const release = findKernel(DEFAULT_KERNEL);
-  for (const focus of ['default', 'cow', 'files', 'uffd', 'races']) {
+  for (const [focus, bounds] of FOCUSES) {
     const check = new KernelCheck(release, {
-      bounds: PRESETS[focus],
+      bounds,
       memory: 1 << 29,
       first: true,
     });

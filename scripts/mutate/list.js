@@ -20,8 +20,8 @@ export const MUTATIONS = [
     ['const vpn = vmf.vpn - modPow2(vmf.vpn, n);', 'const vpn = vmf.vpn;', 'containment'],
     [
       'if ((m.vma.flags[v]! & VM_WRITE) !== 0) bits |= PTE_W | PTE_D;',
-      'bits |= PTE_W | PTE_D;',
-      'permission',
+      'bits |= PTE_D;',
+      'minflt: a second fault for the same write',
     ],
     [
       'let bits = (pageProt(m, v) & ~PTE_W) | PTE_A;',
@@ -41,8 +41,8 @@ export const MUTATIONS = [
     ['if ((m.page.flags[head]! & PG_MM_SHARED) !== 0) return false;', '', 'exclusivity'],
     [
       'return mapcount === folioRefcount(m, head);',
-      'return true;',
-      'a folio that somebody else holds is reused',
+      'return false;',
+      'a large folio is never taken back',
     ],
     ['m.content[vmf.cowPage] = m.content[pfn]!', 'm.content[vmf.cowPage] = 0', 'isolation'],
     [
@@ -59,8 +59,8 @@ export const MUTATIONS = [
     ['folioRemoveRmapPtes(m, head, old, 1, v);', '', 'mapcount'],
     [
       'makePte(copy, PTE_P | PTE_A | PTE_D | write)',
-      'makePte(copy, PTE_P | PTE_A | PTE_D | PTE_W)',
-      'permission',
+      'makePte(copy, PTE_P | PTE_A | PTE_D)',
+      'minflt: a second fault for the same write',
     ],
     [
       'folioMarkDirty(m, head);\n  return wpPageReuse',
