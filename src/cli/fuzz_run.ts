@@ -57,6 +57,7 @@ export class FuzzRun {
   readonly #modelled: HostRelease;
   readonly #can: PlanAbilities;
   #found: Found[] = [];
+  #reopening: Promise<boolean> | undefined;
   #machine: VerifyResult['machine'] | undefined;
   #since = performance.now();
   /** Why the run ended before its time. */
@@ -181,9 +182,16 @@ export class FuzzRun {
     return result;
   }
 
-  async #reopen(old: HostKernel): Promise<boolean> {
-    // Several programs may have waited for the one that is gone.
-    if (this.#host !== old) return true;
+  /** Several programs may have waited for the executor that is gone: one of them opens the next. */
+  #reopen(old: HostKernel): Promise<boolean> {
+    if (this.#host !== old) return Promise.resolve(true);
+    this.#reopening ??= this.#open(old).finally(() => {
+      this.#reopening = undefined;
+    });
+    return this.#reopening;
+  }
+
+  async #open(old: HostKernel): Promise<boolean> {
     await old.close();
     const session = await openSession(this.#asked);
     if (isSession(session)) this.#host = session.host;
