@@ -1,4 +1,4 @@
-// `npm start`: three runs that show what Faultline is for, each with a word before it. Ends by itself.
+// `npm start`: four runs that show what Faultline is for, each with a word before it. Ends by itself.
 import { execSync, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -46,12 +46,18 @@ say(`Exit code 1 means that a law or an expectation is broken: the guard of the 
 because the memory is anonymous shmem, which it lets pass.`);
 
 process.stdout.write('\n');
-say(`2. Every strace log is a scenario, and every result in it is a prediction to check. This is a
+say(`2. He found that sequence in his head. Every program of up to five steps by two processes over four
+pages is tried here on the patch as posted; a shortest one that maps a wrong page is printed.`);
+show(['check', '--kernel', 'shmem-mthp-v1', '--laws', 'translation'], 1);
+say(`Neither fork nor mremap is needed: one process that maps the same memory twice will do.`);
+
+process.stdout.write('\n');
+say(`3. Every strace log is a scenario, and every result in it is a prediction to check. This is a
 Python program with forty child processes. What the log cannot show (where the kernel put the
 program's image) is learned from its first results and counted as assumed.`);
 show(['run', 'scenarios/logs/python.log'], 0);
 process.stdout.write('\n');
-say(`3. A real program was recorded once: redis-server under redis-benchmark. One recording answers for
+say(`4. A real program was recorded once: redis-server under redis-benchmark. One recording answers for
 all settings: here are sixteen and more, each a run of the whole trace on the model, and the one that
 it pays to set.`);
 const page = join(tmpdir(), 'faultline-redis.html');
