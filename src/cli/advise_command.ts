@@ -157,7 +157,10 @@ function queueTrouble(options: AdviseOptions, error: unknown): Diagnostic {
 export async function adviseCommand(path: string, options: AdviseOptions): Promise<number> {
   const out = new Output(options);
   const { trace, diagnostics } = await readTrace(path);
-  if (trace === undefined) return await fail(out, path, diagnostics, options);
+  // Of a recording without events nothing can be advised; its warning says so.
+  if (trace === undefined || trace.events.rows === 0) {
+    return await fail(out, path, diagnostics, options);
+  }
   out.diagnostics(diagnostics);
   const wanted = wantedSettings(options.settings);
   if (wanted.diagnostics.length > 0) return await fail(out, path, wanted.diagnostics, options);

@@ -266,7 +266,10 @@ export interface Release {
   readonly shmemOrders: OrderMask;
   /** THPeligible of shared memory asks whether an allowed order fits the VMA, not only if any is. */
   readonly shmemEligibleFits: boolean;
-  /** Large folios of files are marked mlocked when they are mapped whole into a VM_LOCKED VMA. */
+  /**
+   * Large folios are marked mlocked when PTEs map them whole into a VM_LOCKED VMA: those of files by
+   * a fault, anonymous ones when their PMD is split.
+   */
   readonly mlockLargeFile: boolean;
   /** munlock waits in the CPU's batch, where a lock that comes may be lost; before, unmapping drains. */
   readonly munlockWaits: boolean;
