@@ -4,7 +4,14 @@ import { closeSync, createReadStream, openSync, readSync, statSync } from 'node:
 import { createGunzip } from 'node:zlib';
 import type { Diagnostic } from '../base/index.ts';
 import { LogImport } from '../import/index.ts';
-import { importStream, withFacts } from '../record/index.ts';
+import {
+  convertRaw,
+  importStream,
+  isRawFolder,
+  RAW_SUFFIX,
+  rawFolder,
+  withFacts,
+} from '../record/index.ts';
 import {
   readTrace,
   reasonOf,
@@ -91,7 +98,26 @@ function defaultOutput(log: string): string {
   return `${base}.parquet`;
 }
 
+/** What `record` left behind: it was killed, or the disk was full. */
+async function importRaw(folder: string, options: ImportCommandOptions): Promise<number> {
+  const out = new Output(options);
+  const bare = folder.replace(/\/+$/, '');
+  const usual = bare.endsWith(RAW_SUFFIX) ? bare.slice(0, -RAW_SUFFIX.length) : `${bare}.parquet`;
+  const path = options.output ?? usual;
+  const line = new CounterLine(options.quiet !== true);
+  const text = 'The recording was not finished: it has what was written until then.';
+  const { rows, diagnostics } = await convertRaw(rawFolder(bare), {
+    output: path,
+    notes: [{ code: 'unfinished', text }],
+    onProgress: (words) => line.show(words),
+  });
+  line.end();
+  if (rows === 0) return refuse(out, path, options, diagnostics);
+  return await show(out, path, 'perf script', options, diagnostics);
+}
+
 export async function importCommand(file: string, options: ImportCommandOptions): Promise<number> {
+  if (file !== '-' && isRawFolder(file)) return await importRaw(file, options);
   const out = new Output(options);
   const path = options.output ?? defaultOutput(file);
   const name = file === '-' ? STDIN_NAME : file;
@@ -152,13 +178,24 @@ export async function importCommand(file: string, options: ImportCommandOptions)
     }
   }
   if (kept === 0) return refuse(out, path, options, found);
+  return await show(out, path, log.kind, options, found);
+}
+
+/** The trace that was made. */
+async function show(
+  out: Output,
+  path: string,
+  kind: string,
+  options: ImportCommandOptions,
+  found: readonly Diagnostic[],
+): Promise<number> {
   out.diagnostics(found);
   const { trace } = await readTrace(path);
   if (trace === undefined) return EXIT_INPUT;
   const summary = summarise(trace);
   const isBad = found.some((each) => each.severity === 'error');
   if (options.json === true) {
-    await writeJson({ trace: path, kind: log.kind, meta: trace.meta, summary, diagnostics: found });
+    await writeJson({ trace: path, kind, meta: trace.meta, summary, diagnostics: found });
   } else if (options.quiet !== true) {
     await out.lines(traceInfoView(path, statSync(path).size, trace.meta, summary, out.width));
   }

@@ -6,6 +6,7 @@ import { recordCommand } from './record_command.ts';
 import { traceInfoCommand } from './trace_command.ts';
 
 const IMPORT_HELP = `
+A recording that was not finished (app.parquet.recording, beside the trace) becomes its trace.
 The kind of log is found by its content: the text of \`perf script\`, perf.data itself, strace's
 output, or that of \`valgrind --tool=lackey --trace-mem=yes\`; each may be compressed with gzip.
 A line that cannot be understood is reported and left out, the rest is kept.
@@ -52,7 +53,7 @@ export function addTraceCommands(
     .argument('[command...]', 'the command, behind --')
     .option('-o, --output <trace>', 'the trace to write (default: trace.parquet)')
     .option('-p, --pid <pid>', 'record this running process', parseCount(1, 2 ** 22))
-    .option('--seconds <n>', 'end the recording after this time', parseSeconds)
+    .option('--seconds <n>', 'end the recording, and the command, after this time', parseSeconds)
     .option('--precise', 'switch huge pages off for the whole machine meanwhile')
     .option('--unprivileged', 'record as a user without rights would')
     .passThroughOptions()

@@ -4,7 +4,8 @@ import type { TraceBuilder } from '../trace/index.ts';
 import { type Importer, type ImportFacts, ImportReport } from './importer.ts';
 import { LackeyImporter } from './lackey_importer.ts';
 import { Lines } from './lines.ts';
-import { PerfImporter, type PerfOptions } from './perf_importer.ts';
+import { PerfImporter } from './perf_importer.ts';
+import type { PerfOptions } from './perf_processes.ts';
 import { StraceImporter } from './strace_importer.ts';
 
 export type LogKind = 'perf' | 'strace' | 'lackey';

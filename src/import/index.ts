@@ -9,5 +9,6 @@ export {
 } from './importer.ts';
 export { Lines } from './lines.ts';
 export { MEMORY_CALLS } from './perf_calls.ts';
-export { PerfImporter, type PerfOptions } from './perf_importer.ts';
+export { PerfImporter } from './perf_importer.ts';
+export type { PerfOptions } from './perf_processes.ts';
 export { StraceImporter } from './strace_importer.ts';

@@ -1,5 +1,5 @@
 /** What a running process has already: its mappings, and which of their pages are populated. */
-import { closeSync, openSync, readdirSync, readFileSync, readSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
 import type { FileNames } from '../import/index.ts';
 import {
   OP_MAP,
@@ -23,10 +23,6 @@ const PAGES_AT_ONCE = 1 << 16;
 
 const pageOf = (hex: string): number => Number.parseInt(hex, 16) / 4096;
 
-export function threadsOf(pid: number): number[] {
-  return readdirSync(`/proc/${pid}/task`).map(Number);
-}
-
 /** Undefined when there is no such process. */
 export function commandOf(pid: number): string[] | undefined {
   try {
@@ -35,6 +31,15 @@ export function commandOf(pid: number): string[] | undefined {
     return words.length > 0 ? words : [readFileSync(`/proc/${pid}/comm`, 'utf8').trim()];
   } catch {
     return undefined;
+  }
+}
+
+/** The process asked for no huge pages: PR_SET_THP_DISABLE. */
+export function hasThpOff(pid: number): boolean {
+  try {
+    return /^THP_enabled:\s+0$/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
+  } catch {
+    return false;
   }
 }
 

@@ -1,7 +1,10 @@
-/** The launcher is compiled with the machine's own `cc` when it is first needed, and kept in a cache. */
+/**
+ * The launcher is compiled with the machine's own `cc` when it is first needed, and kept in a cache;
+ * of a user without a home, in the recording's own folder.
+ */
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { access, mkdir, mkdtemp, readFile, rename, rm } from 'node:fs/promises';
+import { access, constants, mkdir, mkdtemp, readFile, rename, rm } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -33,14 +36,27 @@ async function sourceFile(): Promise<string | undefined> {
   return undefined;
 }
 
+async function isWritable(folder: string): Promise<boolean> {
+  try {
+    await mkdir(folder, { recursive: true });
+    await access(folder, constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** Path of the compiled launcher, or why there is none. */
-export async function buildLauncher(): Promise<{ path: string } | { unavailable: string }> {
+export async function buildLauncher(
+  spare: string,
+): Promise<{ path: string } | { unavailable: string }> {
   const source = await sourceFile();
   if (source === undefined) return { unavailable: "the launcher's source is missing" };
   const compiler = process.env['CC'] || 'cc';
   const hash = createHash('sha256').update(compiler).update(FLAGS.join(' '));
   hash.update(await readFile(source));
-  const path = join(cacheDirectory(), `launcher-${hash.digest('hex').slice(0, 16)}`);
+  const folder = (await isWritable(cacheDirectory())) ? cacheDirectory() : spare;
+  const path = join(folder, `launcher-${hash.digest('hex').slice(0, 16)}`);
   try {
     await access(path);
     return { path };
@@ -49,8 +65,7 @@ export async function buildLauncher(): Promise<{ path: string } | { unavailable:
   }
   let scratch = '';
   try {
-    await mkdir(cacheDirectory(), { recursive: true });
-    scratch = await mkdtemp(join(cacheDirectory(), 'build-'));
+    scratch = await mkdtemp(join(folder, 'build-'));
     const whole = join(scratch, 'launcher');
     await run(compiler, [...FLAGS, source, '-o', whole], { timeout: LIMIT_MS });
     // Renamed into place, so that two runs that compile at once both find a whole file.

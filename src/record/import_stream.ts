@@ -3,7 +3,7 @@ import { StringDecoder } from 'node:string_decoder';
 import type { Diagnostic } from '../base/index.ts';
 import type { ImportFacts, LogImport } from '../import/index.ts';
 import type { TraceWriter } from '../store/index.ts';
-import type { Merge } from './merge_strace.ts';
+import type { Merge } from './merge.ts';
 
 /** Rows that are kept before they go to the file. */
 const ROWS_KEPT = 1 << 15;

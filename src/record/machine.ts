@@ -43,6 +43,17 @@ export function thpSettings(): Record<string, string> {
   return found;
 }
 
+/** By these settings no folio of any memory is large. */
+export function areAllNever(settings: Readonly<Record<string, string>>): boolean {
+  const shared = /^(?:never|deny)$/;
+  return Object.entries(settings).every(([path, value]) => {
+    const file = path.slice(path.lastIndexOf('/') + 1);
+    if (file !== 'enabled' && file !== 'shmem_enabled') return true;
+    const isInherited = value === 'inherit' && path.includes('/');
+    return shared.test(isInherited ? (settings[file] ?? '') : value);
+  });
+}
+
 export function thisMachine(): TraceMeta['machine'] {
   const names: Readonly<Record<string, string>> = { x64: 'x86_64', arm64: 'aarch64' };
   return {

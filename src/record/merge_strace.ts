@@ -6,7 +6,6 @@ import { closeSync, openSync, readSync } from 'node:fs';
 import { ImportReport, Lines, StraceImporter } from '../import/index.ts';
 import type { TraceWriter } from '../store/index.ts';
 import {
-  type Events,
   OP_EXEC,
   OP_EXIT,
   OP_FORK,
@@ -14,6 +13,7 @@ import {
   OP_THREAD_EXIT,
   TraceBuilder,
 } from '../trace/index.ts';
+import { copyRow, type Merge } from './merge.ts';
 
 export const STRACE_FLAGS = [
   ...['-f', '-y', '-qq', '--absolute-timestamps=unix,ns'],
@@ -23,14 +23,6 @@ export const STRACE_FLAGS = [
 const CHUNK = 1 << 20;
 /** What perf tells better: it knows images and the order of forks. */
 const FROM_PERF = new Set([OP_FORK, OP_THREAD, OP_EXEC, OP_THREAD_EXIT, OP_EXIT]);
-
-/** Rows that arrive from perf, put among strace's by time. */
-export interface Merge {
-  readonly names: readonly string[];
-  /** `origin` is the clock at time 0 of the rows, in seconds. */
-  append(events: Events, names: readonly string[], origin: number): void;
-  end(): void;
-}
 
 function readStrace(path: string, origin: number): TraceBuilder {
   const importer = new StraceImporter(new ImportReport(path), { origin });
@@ -58,31 +50,11 @@ export function mergeStrace(path: string, writer: TraceWriter): Merge {
   const out = new TraceBuilder();
   let calls: TraceBuilder | undefined;
   let next = 0;
-  const copy = (events: Events, names: readonly string[], row: number): void => {
-    const at = out.add(
-      events.time[row]!,
-      events.pid[row]!,
-      events.tid[row]!,
-      events.op[row]!,
-      events.vpn[row]!,
-      events.offset[row]!,
-      events.length[row]!,
-    );
-    const name = out.name(names[events.name[row]!] ?? '');
-    out.detail(
-      at,
-      events.arg[row]!,
-      events.arg2[row]!,
-      events.pgoff[row]!,
-      name,
-      events.result[row]!,
-    );
-  };
   const callsUntil = (time: number): void => {
     if (calls === undefined) return;
     const { events, names } = calls;
     for (; next < events.rows && events.time[next]! <= time; next++) {
-      if (!FROM_PERF.has(events.op[next]!)) copy(events, names, next);
+      if (!FROM_PERF.has(events.op[next]!)) copyRow(out, events, names, next);
     }
   };
   const flush = (): void => {
@@ -95,7 +67,7 @@ export function mergeStrace(path: string, writer: TraceWriter): Merge {
       calls ??= readStrace(path, origin);
       for (let row = 0; row < events.rows; row++) {
         callsUntil(events.time[row]!);
-        copy(events, names, row);
+        copyRow(out, events, names, row);
       }
       flush();
     },

@@ -1,38 +1,27 @@
-/**
- * A recording: perf writes its own file beside the trace while the program runs; afterwards it
- * becomes the trace. If this process is killed in between, perf's file is still there, and
- * `faultline import FILE.perf.data` makes the trace of it.
- */
-import { spawn } from 'node:child_process';
-import { accessSync, constants, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
+/** A recording, from the first look at what may be recorded to the trace. */
+import { closeSync, existsSync, openSync, statfsSync, unlinkSync, writeFileSync } from 'node:fs';
 import type { Diagnostic } from '../base/index.ts';
-import { FileNames, LogImport } from '../import/index.ts';
-import { TraceWriteError, TraceWriter, traceDiagnostic } from '../store/index.ts';
-import {
-  emptyMeta,
-  TraceBuilder,
-  type TraceFile,
-  type TraceMeta,
-  type TraceNote,
-} from '../trace/index.ts';
-import { attachRows, commandOf } from './attach.ts';
+import { FileNames } from '../import/index.ts';
+import { reasonOf, traceDiagnostic } from '../store/index.ts';
+import { emptyMeta, TraceBuilder, type TraceMeta, type TraceNote } from '../trace/index.ts';
+import { attachRows, commandOf, hasThpOff } from './attach.ts';
 import { buildLauncher, type LaunchReport, parseLaunchReport } from './build_launcher.ts';
-import { importStream } from './import_stream.ts';
-import { thisMachine, thpSettings, withFacts } from './machine.ts';
-import { mergeStrace, STRACE_FLAGS } from './merge_strace.ts';
+import { recordDiagnostic } from './codes.ts';
+import { commandFault, findCommand } from './command.ts';
+import { type Converted, convertRaw } from './convert.ts';
+import { areAllNever, thisMachine, thpSettings } from './machine.ts';
+import { STRACE_FLAGS } from './merge_strace.ts';
 import {
   BUFFER_PAGES,
   BUFFER_PAGES_SMALL,
   type PerfRights,
   perfRights,
-  SCRIPT_FLAGS,
-  SCRIPT_FLAGS_SOFTWARE,
   tracepointFlags,
 } from './perf_tool.ts';
-import { type PerfEnd, runPerf, sizeOf } from './run_perf.ts';
+import { makeRaw, type RawFolder, readReport, removeRaw, writeStart } from './raw_folder.ts';
+import { type PerfEnd, runPerf } from './run_perf.ts';
 import { sizeFiles, ThpGuard } from './thp_guard.ts';
+import { ProcessWatch } from './watch.ts';
 
 export interface RecordOptions {
   readonly command: readonly string[];
@@ -50,138 +39,128 @@ export interface RecordOptions {
   readonly onProgress: (text: string) => void;
 }
 
-export interface Recorded {
-  /** Rows in the trace; 0: there is none. */
-  readonly rows: number;
-  readonly meta: TraceMeta | undefined;
+export interface Recorded extends Converted {
   /** The command's own, 128 + n for signal n; undefined when it did not run to its end. */
   readonly exitCode: number | undefined;
-  readonly diagnostics: readonly Diagnostic[];
 }
 
 /** A way to record, ready to go. */
 interface Plan {
   readonly rights: Exclude<PerfRights, { kind: 'none' }>;
   readonly launcher: string | undefined;
-  readonly data: string;
-  readonly report: string;
-  readonly log: string;
+  readonly raw: RawFolder;
 }
 
-function failed(code: 'REC001' | 'REC002' | 'REC003', message: string, hint?: string): Recorded {
-  const base = { severity: 'error' as const, code, file: 'record', line: 0, column: 0, message };
-  const diagnostics = [hint === undefined ? base : { ...base, hint }];
-  return { rows: 0, meta: undefined, exitCode: undefined, diagnostics };
+const NOTHING = { rows: 0, meta: undefined, exitCode: undefined };
+
+function failed(...diagnostics: Diagnostic[]): Recorded {
+  return { ...NOTHING, diagnostics };
 }
 
-export const RECORD_CODES = {
-  REC001: 'a command or process that cannot be recorded',
-  REC002: 'perf is missing or may not record here',
-  REC003: 'a recording that failed',
-  REC004: 'a recording with less in it than was asked for',
-} as const;
-
-function warning(message: string, hint?: string): Diagnostic {
-  const base = { severity: 'warning' as const, code: 'REC004', file: 'record', line: 0, column: 0 };
-  return hint === undefined ? { ...base, message } : { ...base, message, hint };
+/** Undefined when the trace can be written there; nothing is changed by asking. */
+function outputFault(path: string): Diagnostic | undefined {
+  try {
+    const isNew = !existsSync(path);
+    closeSync(openSync(path, 'a'));
+    if (isNew) unlinkSync(path);
+    return undefined;
+  } catch (error) {
+    const message = `the trace cannot be written: ${reasonOf(error)}`;
+    return traceDiagnostic('error', 'TRC007', path, message);
+  }
 }
 
-/** Undefined when a shell would find the command; else what is wrong with it. */
-export function commandFault(command: string): string | undefined {
-  const candidates = command.includes('/')
-    ? [command]
-    : (process.env['PATH'] ?? '').split(delimiter).map((folder) => join(folder || '.', command));
-  let found = false;
-  for (const path of candidates) {
-    try {
-      if (!statSync(path).isFile()) continue;
-      found = true;
-      accessSync(path, constants.X_OK);
-      return undefined;
-    } catch {
-      // Not here.
+/** Less than this much room is none. */
+const LEAST_FREE = 1 << 17;
+
+function isDiskFull(folder: string): boolean {
+  const { bavail, bsize } = statfsSync(folder);
+  return bavail * bsize < LEAST_FREE;
+}
+
+type Ready = { readonly plan: Plan; readonly found: Diagnostic[] };
+
+/** All that can be wrong before anything runs. */
+async function prepare(options: RecordOptions): Promise<Ready | Recorded> {
+  const { pid, command, output } = options;
+  const wrong = pid === undefined ? commandFault(command[0] ?? '') : undefined;
+  if (wrong !== undefined) return failed(recordDiagnostic('REC001', wrong));
+  if (pid !== undefined && commandOf(pid) === undefined) {
+    return failed(recordDiagnostic('REC001', `there is no process ${pid}`));
+  }
+  const allowed = perfRights();
+  if (allowed.kind === 'none') return failed(recordDiagnostic('REC002', allowed.why, allowed.hint));
+  const software = { kind: 'software' as const, why: 'it was asked for' };
+  const rights = options.unprivileged ? software : allowed;
+  if (rights.kind === 'software') {
+    if (pid !== undefined) {
+      const message = `a running process cannot be recorded: ${rights.why}`;
+      return failed(recordDiagnostic('REC002', message, 'run as root'));
+    }
+    if (findCommand('strace') === undefined) {
+      const message = `without tracepoints (${rights.why}) the calls come from strace, which is not installed`;
+      return failed(recordDiagnostic('REC002', message, 'Debian: apt install strace'));
     }
   }
-  return found
-    ? `'${command}' cannot be executed: permission denied`
-    : `there is no command '${command}'`;
-}
-
-export async function record(options: RecordOptions): Promise<Recorded> {
-  const { pid } = options;
-  const wrong = pid === undefined ? commandFault(options.command[0] ?? '') : undefined;
-  if (wrong !== undefined) return failed('REC001', wrong);
-  if (pid !== undefined && commandOf(pid) === undefined) {
-    return failed('REC001', `there is no process ${pid}`);
-  }
-  const rights = perfRights();
-  if (rights.kind === 'none') return failed('REC002', rights.why, rights.hint);
-  const software = { kind: 'software' as const, why: 'it was asked for' };
-  const used = options.unprivileged ? software : rights;
-  if (pid !== undefined && used.kind === 'software') {
-    return failed('REC002', `a running process cannot be recorded: ${used.why}`, 'run as root');
+  const fault = outputFault(output);
+  if (fault !== undefined) return failed(fault);
+  let raw: RawFolder;
+  try {
+    raw = makeRaw(output);
+  } catch (error) {
+    const path = `${output}.recording`;
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') {
+      return failed(
+        traceDiagnostic('error', 'TRC007', path, `cannot be written: ${reasonOf(error)}`),
+      );
+    }
+    const message = `a recording that was not finished lies at '${path}'`;
+    const hint = `\`faultline import ${path}\` makes the trace of it; then remove it`;
+    return failed(recordDiagnostic('REC003', message, hint));
   }
   const found: Diagnostic[] = [];
-  if (rights.kind === 'tracepoints' && rights.mounted) {
-    found.push({
-      ...warning('tracefs was not mounted; it is now, at /sys/kernel/tracing'),
-      severity: 'note',
-    });
+  if (allowed.kind === 'tracepoints' && allowed.mounted) {
+    const message = 'tracefs was not mounted; it is now, at /sys/kernel/tracing';
+    found.push(recordDiagnostic('REC005', message));
   }
-  const built = pid === undefined ? await buildLauncher() : undefined;
-  if (built !== undefined && 'unavailable' in built) {
-    found.push(
-      warning(
-        `huge pages are not switched off for the command (${built.unavailable}): first touches inside huge pages do not show`,
-        'install a C compiler, or use --precise',
-      ),
-    );
+  const built = pid === undefined ? await buildLauncher(raw.path) : undefined;
+  if (built !== undefined && 'unavailable' in built && !options.precise) {
+    const message = `huge pages are not switched off for the command (${built.unavailable}): first touches inside huge pages do not show`;
+    const hint = 'install a C compiler, or use --precise';
+    found.push(recordDiagnostic('REC004', message, hint));
   }
-  // The trace's place is tried before the program runs.
-  let writer: TraceWriter;
-  try {
-    writer = new TraceWriter(options.output, emptyMeta('tracepoints', options.tool));
-  } catch (error) {
-    if (!(error instanceof TraceWriteError)) throw error;
-    const message = `the trace cannot be written: ${error.message}`;
-    const diagnostic = traceDiagnostic('error', 'TRC007', options.output, message);
-    return { rows: 0, meta: undefined, exitCode: undefined, diagnostics: [diagnostic] };
-  }
-  const scratch = mkdtempSync(join(tmpdir(), 'faultline-record-'));
-  const plan: Plan = {
-    rights: used,
-    launcher: built !== undefined && 'path' in built ? built.path : undefined,
-    data: `${options.output}.perf.data`,
-    report: join(scratch, 'report'),
-    log: join(scratch, 'strace'),
-  };
-  try {
-    return await recordWith(options, plan, writer, found);
-  } finally {
-    rmSync(scratch, { recursive: true, force: true });
-  }
+  const launcher = built !== undefined && 'path' in built ? built.path : undefined;
+  return { plan: { rights, launcher, raw }, found };
 }
 
 function perfArgs(options: RecordOptions, plan: Plan): string[] {
-  const { rights, launcher } = plan;
-  const args = ['record', '-q', '-d', '-o', plan.data];
+  const { rights, launcher, raw } = plan;
+  const args = ['-q', '-d'];
   if (rights.kind === 'tracepoints') args.push('-m', String(BUFFER_PAGES), ...tracepointFlags());
   else
     args.push('-c', '1', '-m', String(BUFFER_PAGES_SMALL), '-k', 'realtime', '-e', 'page-faults:u');
-  if (options.pid !== undefined) return [...args, '-p', String(options.pid)];
+  // The clock that attachRows() notes.
+  if (options.pid !== undefined) return [...args, '-k', 'monotonic', '-p', String(options.pid)];
   args.push('--');
-  if (launcher !== undefined) args.push(launcher, plan.report, options.precise ? '-' : 'd');
-  if (rights.kind === 'software') args.push('strace', ...STRACE_FLAGS, '-o', plan.log);
+  // perf's stdout is its data: the command has its own as descriptor 3.
+  if (launcher === undefined) args.push('sh', '-c', 'exec "$@" >&3 3>&-', 'sh');
+  else args.push(launcher, raw.report, options.precise ? 'o' : 'do');
+  if (rights.kind === 'software') args.push('strace', ...STRACE_FLAGS, '-o', raw.strace);
   return [...args, ...options.command];
 }
 
-async function recordWith(
-  options: RecordOptions,
-  plan: Plan,
-  writer: TraceWriter,
-  found: Diagnostic[],
-): Promise<Recorded> {
-  const settings = thpSettings();
+export async function record(options: RecordOptions): Promise<Recorded> {
+  const ready = await prepare(options);
+  if ('rows' in ready) return ready;
+  const { plan, found } = ready;
+  const { raw } = plan;
+  const start = startMeta(options, plan);
+  try {
+    writeStart(raw, start, new TraceBuilder(1));
+  } catch (error) {
+    removeRaw(raw);
+    return failed(traceDiagnostic('error', 'TRC007', raw.path, (error as Error).message));
+  }
   let guard: ThpGuard | undefined;
   if (options.precise) {
     try {
@@ -189,216 +168,144 @@ async function recordWith(
       guard.set(Object.fromEntries(sizeFiles().map((path) => [path, 'never'])));
     } catch (error) {
       await guard?.release();
-      return failed(
-        'REC002',
-        `--precise cannot set huge pages: ${(error as Error).message}`,
-        'run as root',
-      );
+      removeRaw(raw);
+      const message = `--precise cannot set huge pages: ${(error as Error).message}`;
+      return failed(recordDiagnostic('REC002', message, 'run as root'));
     }
   }
-  const files = new FileNames();
-  const before = new TraceBuilder();
-  const date = new Date().toISOString();
   let end: PerfEnd;
   try {
-    end = await runPerf({
-      args: perfArgs(options, plan),
-      data: plan.data,
-      stdoutToStderr: options.stdoutToStderr,
-      seconds: options.seconds,
-      onProgress: (seconds, bytes) =>
-        options.onProgress(
-          `recording: ${seconds.toFixed(1)} s, ${(bytes / 1048576).toFixed(1)} MB`,
-        ),
-      onStart: () => {
-        if (options.pid === undefined) return;
-        try {
-          attachRows(before, files, options.pid);
-        } catch (error) {
-          found.push(
-            warning(
-              `the pages of process ${options.pid} cannot be read: ${(error as Error).message}`,
-            ),
-          );
-        }
-      },
-    });
+    end = await run(options, plan, start, found);
   } finally {
     await guard?.release();
   }
-  const report = readReport(plan.report);
-  if (report.errno !== 0) {
-    writer.abandon();
-    return failed('REC001', `'${options.command[0]}' cannot be executed (errno ${report.errno})`);
-  }
-  if (sizeOf(plan.data) === 0) {
-    writer.abandon();
-    const why = end.failure === '' ? `perf ended with code ${end.code}` : end.failure;
-    return failed('REC003', `perf recorded nothing: ${why}`);
-  }
-  const done = await convert(options, plan, report, writer, {
-    before,
-    files,
-    settings,
-    date,
-    found,
-  });
-  if (done.rows > 0) rmSync(plan.data, { force: true });
-  const exitCode = exitCodeOf(report, end);
-  return { ...done, exitCode };
+  return await finish(options, plan, end, found);
 }
 
-function readReport(path: string): LaunchReport {
-  try {
-    return parseLaunchReport(readFileSync(path, 'utf8'));
-  } catch {
-    return parseLaunchReport('');
-  }
-}
-
-function exitCodeOf(report: LaunchReport, end: PerfEnd): number | undefined {
-  if (report.ended) return report.signal > 0 ? 128 + report.signal : report.code;
-  if (end.interrupted !== undefined) return end.interrupted === 'SIGINT' ? 130 : 143;
-  return undefined;
-}
-
-interface Context {
-  readonly before: TraceBuilder;
-  readonly files: FileNames;
-  readonly settings: Record<string, string>;
-  readonly date: string;
-  readonly found: Diagnostic[];
-}
-
-async function convert(
+/** perf runs, and of a process that runs already the pages are read. */
+async function run(
   options: RecordOptions,
   plan: Plan,
-  report: LaunchReport,
-  writer: TraceWriter,
-  context: Context,
-): Promise<Omit<Recorded, 'exitCode'>> {
-  const { found, before, files } = context;
-  const isSoftware = plan.rights.kind === 'software';
-  const flags = isSoftware ? SCRIPT_FLAGS_SOFTWARE : SCRIPT_FLAGS;
-  const perf = spawn('perf', ['script', '-i', plan.data, ...flags], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  let said = '';
-  perf.stderr.on('data', (piece: Buffer) => {
-    if (said.length < 65536) said += piece.toString('utf8');
-  });
-  const code = new Promise<number>((resolve) =>
-    perf.on('close', (status) => resolve(status ?? -1)),
-  );
-  // Children of a shell's interrupt must not end with it: perf script reads to the end.
-  const ignore = (): void => undefined;
-  process.on('SIGINT', ignore);
-  const launchers = [report.launcher, ...(isSoftware ? [report.child] : [])].filter(
-    (pid) => pid > 0,
-  );
-  const log = new LogImport(plan.data, { kind: 'perf', launchers, ignoreEarlyMaps: true });
-  try {
-    if (before.rows > 0) writer.append(before.events, 0, before.rows, before.names);
-    if (before.rows > 0) writer.flush(before.names);
-    const total = sizeOf(plan.data);
-    const into = isSoftware ? mergeStrace(plan.log, writer) : undefined;
-    const done = await importStream(
-      perf.stdout,
-      log,
-      () => writer,
-      (_bytes, rows) =>
-        options.onProgress(`reading ${(total / 1048576).toFixed(0)} MB: ${rows} events`),
-      into,
-    );
-    const status = await code;
-    if (status !== 0) {
-      found.push(
-        warning(`perf script ended with code ${status}: ${said.trim().split('\n').at(-1) ?? ''}`),
-      );
-    }
-    const { facts } = done;
-    for (const each of done.diagnostics) if (each.severity !== 'note') found.push(each);
-    const lost = facts?.lost ?? 0;
-    if (lost > 0) {
-      found.push(
-        warning(
-          `${lost} events were lost: perf could not write as fast as they came; up to that many faults or calls are missing from the trace`,
-          'record on an idle machine or a smaller load',
-        ),
-      );
-    }
-    const meta = metaOf(options, plan, report, context, {
-      lost,
-      files: [...files.files.values(), ...(facts?.files ?? [])].map(withFacts),
-      notes: facts?.notes ?? [],
-    });
-    if (writer.rows === 0) {
-      writer.abandon();
-      found.push(
-        ...failed('REC003', 'the recording is empty: the command had no event').diagnostics,
-      );
-      return { rows: 0, meta: undefined, diagnostics: found };
-    }
-    writer.close(into?.names ?? log.builder?.names ?? [''], meta);
-    return { rows: writer.rows, meta, diagnostics: found };
-  } catch (error) {
-    perf.kill();
-    if (!(error instanceof TraceWriteError)) throw error;
-    const rest = error.kept > 0 ? `; its first ${error.kept} events are good` : '';
-    const message = `the trace cannot be written: ${error.message}${rest}`;
-    const hint = `perf's own file is kept: \`faultline import ${plan.data}\``;
-    found.push(traceDiagnostic('error', 'TRC007', options.output, message, hint));
-    return { rows: 0, meta: undefined, diagnostics: found };
-  } finally {
-    process.off('SIGINT', ignore);
-  }
-}
-
-function metaOf(
-  options: RecordOptions,
-  plan: Plan,
-  report: LaunchReport,
-  context: Context,
-  facts: { lost: number; files: readonly TraceFile[]; notes: readonly TraceNote[] },
-): TraceMeta {
+  start: TraceMeta,
+  found: Diagnostic[],
+): Promise<PerfEnd> {
+  const { raw, launcher } = plan;
   const { pid } = options;
+  let watch: ProcessWatch | undefined;
+  const onAttached = (): void => {
+    if (pid === undefined) return;
+    watch = new ProcessWatch(pid);
+    const rows = new TraceBuilder();
+    const files = new FileNames();
+    try {
+      attachRows(rows, files, pid);
+      const [seconds, nanoseconds] = process.hrtime();
+      rows.events.time.fill(seconds * 1e9 + nanoseconds, 0, rows.rows);
+      writeStart(raw, { ...start, files: [...files.files.values()] }, rows);
+    } catch (error) {
+      const message = `the pages of process ${pid} cannot be read: ${(error as Error).message}`;
+      found.push(recordDiagnostic('REC004', message));
+    }
+  };
+  const onDetached = (): void => {
+    try {
+      writeFileSync(raw.report, watch?.report() ?? '');
+    } catch {
+      // A full disk: there is nothing to compare with then.
+    }
+  };
+  return await runPerf({
+    args: perfArgs(options, plan),
+    data: raw.perf,
+    stdoutToStderr: options.stdoutToStderr,
+    attaches: pid !== undefined,
+    startedFile: launcher === undefined ? '' : raw.report,
+    seconds: options.seconds,
+    onProgress: (seconds, bytes) => {
+      watch?.look();
+      const megabytes = (bytes / 1048576).toFixed(1);
+      options.onProgress(`recording: ${seconds.toFixed(1)} s, ${megabytes} MB`);
+    },
+    onAttached,
+    onDetached,
+  });
+}
+
+function startMeta(options: RecordOptions, plan: Plan): TraceMeta {
+  const { pid, command, tool, precise } = options;
   const isSoftware = plan.rights.kind === 'software';
   const mode = pid !== undefined ? 'attached' : isSoftware ? 'unprivileged' : 'tracepoints';
-  const thpDisabled = options.precise || report.thpDisabled;
-  const notes = facts.notes.filter((note) => !isSoftware || note.code !== 'no-calls');
-  const add = (code: string, text: string): void => {
-    notes.push({ code, text });
-  };
-  if (facts.lost > 0) add('lost', `${facts.lost} events were lost while it was recorded.`);
-  if (!thpDisabled) {
-    add(
-      'thp-not-disabled',
-      'Huge pages were not off: first touches inside a huge page do not show.',
-    );
-  }
-  if (isSoftware) {
-    add(
-      'user-faults-only',
-      'It has no faults of the kernel itself: memory that only read() and its like fill is missing.',
-    );
-  }
-  if (pid === undefined && !report.ended) {
-    add('interrupted', 'The recording was stopped before the command ended.');
-  }
-  const measured = report.ended
-    ? {
-        minflt: report.minflt,
-        majflt: report.majflt,
-        maxrss: report.maxrss,
-        seconds: report.seconds,
-        exitCode: report.signal > 0 ? 128 + report.signal : report.code,
-      }
-    : null;
-  const command = pid === undefined ? [...options.command] : (commandOf(pid) ?? [`${pid}`]);
+  const settings = thpSettings();
   return {
-    ...emptyMeta(mode, options.tool),
-    ...{ command, date: context.date, machine: thisMachine(), settings: context.settings },
-    ...{ thpDisabled, lost: facts.lost, measured: isSoftware ? null : measured },
-    ...{ files: facts.files, notes },
+    ...emptyMeta(mode, tool),
+    command: pid === undefined ? [...command] : (commandOf(pid) ?? [`${pid}`]),
+    date: new Date().toISOString(),
+    machine: thisMachine(),
+    settings,
+    thpDisabled: precise || areAllNever(settings) || (pid !== undefined && hasThpOff(pid)),
   };
+}
+
+async function finish(
+  options: RecordOptions,
+  plan: Plan,
+  end: PerfEnd,
+  found: Diagnostic[],
+): Promise<Recorded> {
+  const { raw } = plan;
+  const { command, output, pid, onProgress } = options;
+  const report = parseLaunchReport(readReport(raw));
+  if (report.errno !== 0) {
+    removeRaw(raw);
+    const message = `'${command[0]}' cannot be executed (errno ${report.errno})`;
+    return failed(recordDiagnostic('REC001', message));
+  }
+  const isFull = end.code !== 0 && isDiskFull(raw.path);
+  const notes: TraceNote[] = [];
+  if (isFull) {
+    const message = 'the disk is full: perf could not write all of the recording';
+    found.push(recordDiagnostic('REC004', message));
+    notes.push({ code: 'disk-full', text: 'The disk was full: the recording lacks its end.' });
+  }
+  if (end.stopped !== undefined && end.stopped !== 'time') {
+    const seconds = report.seconds > 0 ? ` after ${report.seconds.toFixed(1)} s` : '';
+    const message = `interrupted${seconds}: the trace has what was recorded until then`;
+    found.push(recordDiagnostic('REC006', message));
+  }
+  if (end.stopped !== undefined && pid === undefined) {
+    const text = 'The recording was stopped before the command ended.';
+    notes.push({ code: 'interrupted', text });
+  }
+  const exitCode = exitCodeOf(options, end, report);
+  const done = await convertRaw(raw, { output, notes, onProgress });
+  const diagnostics = [...found, ...done.diagnostics];
+  if (done.rows === 0 && end.code !== 0 && end.stopped === undefined && !report.ended) {
+    const why = end.failure === '' ? `perf ended with code ${end.code}` : end.failure;
+    diagnostics.push(recordDiagnostic('REC003', `perf recorded nothing: ${why}`));
+  }
+  const isKept = done.diagnostics.some((each) => each.code === 'TRC007');
+  if (!isKept) removeRaw(raw);
+  return { ...done, diagnostics, exitCode };
+}
+
+const SIGNAL_NUMBERS: Readonly<Partial<Record<NodeJS.Signals, number>>> = {
+  SIGHUP: 1,
+  SIGINT: 2,
+  SIGTERM: 15,
+};
+
+/**
+ * The command's own code, 128 + n for signal n. It ended by our wish when the time was over, and
+ * Ctrl-C is how one leaves a running process: 0.
+ */
+function exitCodeOf(
+  options: RecordOptions,
+  end: PerfEnd,
+  report: LaunchReport,
+): number | undefined {
+  if (options.pid !== undefined || end.stopped === 'time') return 0;
+  if (report.ended && report.signal === 0) return report.code;
+  if (end.stopped !== undefined) return 128 + (SIGNAL_NUMBERS[end.stopped] ?? 2);
+  if (report.ended) return 128 + report.signal;
+  return end.code ?? undefined;
 }

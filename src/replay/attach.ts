@@ -17,7 +17,9 @@ export function attachMapping(r: Replay, process: Process, row: number): void {
   const { m } = r;
   const mm = m.task.mm[process.task]!;
   const vma = mappingOf(r, row);
-  const name = r.trace.names[r.trace.events.name[row]!];
+  const name = r.trace.names[r.trace.events.name[row]!] ?? '';
+  // The lowest file is the program.
+  if (process.image === 0 && name.startsWith('/')) process.image = r.trace.events.name[row]!;
   if (name === '[heap]' && m.mm.brkStart[mm] === 0) {
     m.mm.brkStart[mm] = vma.start * PAGE_SIZE;
     m.mm.brk[mm] = vma.end * PAGE_SIZE;

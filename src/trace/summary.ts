@@ -5,7 +5,9 @@ import {
   FAULT_TAKEN,
   OP_EXEC,
   OP_LOST,
+  OP_MAP,
   OP_NAMES,
+  OP_PRESENT,
   OP_THREAD,
   OP_TOUCH,
   TOUCH_EXEC,
@@ -100,7 +102,11 @@ export function summarise(trace: Trace): TraceSummary {
       last.image = names[name[row]!] ?? '';
     } else if (what === OP_LOST) {
       lost += result[row]!;
-    } else {
+    } else if (what === OP_MAP) {
+      // Of a process that ran already the lowest file is its program.
+      const text = names[name[row]!] ?? '';
+      if (last.image === '' && text.startsWith('/')) last.image = text;
+    } else if (what !== OP_PRESENT) {
       last.calls++;
     }
   }

@@ -66,9 +66,10 @@ function facts(
   );
   if (measured !== null) {
     const counted = `${grouped(measured.minflt)} minor and ${grouped(measured.majflt)} major faults`;
+    const ended = measured.exitCode < 0 ? '' : `, exit code ${measured.exitCode}`;
     rows.push([
       'measured',
-      `${counted}, largest process ${bytesSize(measured.maxrss)}, ${seconds(measured.seconds)}, exit code ${measured.exitCode}`,
+      `${counted}, largest process ${bytesSize(measured.maxrss)}, ${seconds(measured.seconds)}${ended}`,
     ]);
   }
   rows.push(['lost', summary.lost === 0 ? 'nothing' : `${grouped(summary.lost)} events`]);

@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
-const BIN = join(ROOT, 'bin/faultline.js');
+/** The program's file, for tests that run it beside themselves. */
+export const PROGRAM = join(ROOT, 'bin/faultline.js');
 
 export interface Ran {
   readonly code: number | null;
@@ -25,7 +26,7 @@ export function faultline(args: readonly string[], how: How = {}): Ran {
   for (const name of ['NO_COLOR', 'FORCE_COLOR', 'COLORTERM']) {
     if (how.env?.[name] === undefined) delete env[name];
   }
-  const ran: SpawnSyncReturns<string> = spawnSync(process.execPath, [BIN, ...args], {
+  const ran: SpawnSyncReturns<string> = spawnSync(process.execPath, [PROGRAM, ...args], {
     cwd: ROOT,
     encoding: 'utf8',
     env,
@@ -40,6 +41,15 @@ export function withFolder<T>(use: (folder: string) => T): T {
   const folder = mkdtempSync(join(tmpdir(), 'faultline-'));
   try {
     return use(folder);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+export async function withFolderWhile<T>(use: (folder: string) => Promise<T>): Promise<T> {
+  const folder = mkdtempSync(join(tmpdir(), 'faultline-'));
+  try {
+    return await use(folder);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

@@ -10,8 +10,8 @@
  *     exit CODE SIGNAL MINFLT MAJFLT MAXRSS_KB USECONDS
  *                                                of the command and all that it waited for
  *
- * OPTIONS are letters: d = huge pages off, - = nothing. The exit code is the command's, or 128 + n
- * for signal n.
+ * OPTIONS are letters: d = huge pages off, o = the command's stdout is descriptor 3, - = nothing.
+ * The exit code is the command's, or 128 + n for signal n.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -26,10 +26,35 @@
 #include <time.h>
 #include <unistd.h>
 
+/* What a command that a terminal has interrupted gets to end by itself. */
+#define GRACE_SECONDS 5
+
 static volatile pid_t child;
+static volatile sig_atomic_t interrupted;
 
 static void pass_on(int signal) {
 	if (child > 0) kill(child, signal);
+}
+
+static void interrupt(int signal) {
+	(void)signal;
+	interrupted = 1;
+}
+
+/* perf ends its command with SIGTERM. */
+static void terminate(int signal) {
+	if (interrupted) alarm(GRACE_SECONDS);
+	else pass_on(signal);
+}
+
+static void give_up(int signal) {
+	(void)signal;
+	pass_on(SIGTERM);
+}
+
+static void on(int signal, void (*handler)(int)) {
+	struct sigaction action = {.sa_handler = handler, .sa_flags = SA_RESTART};
+	sigaction(signal, &action, NULL);
 }
 
 static long long now(void) {
@@ -46,14 +71,19 @@ int main(int argc, char **argv) {
 	if (strchr(argv[2], 'd') && prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0) != 0)
 		dprintf(report, "thp %d\n", errno);
 
+	if (strchr(argv[2], 'o')) {
+		dup2(3, 1);
+		close(3);
+	}
+
 	/* The terminal's signals reach the command by themselves; the others are passed on. */
-	signal(SIGINT, SIG_IGN);
+	on(SIGINT, interrupt);
 	signal(SIGQUIT, SIG_IGN);
-	struct sigaction action = {.sa_handler = pass_on, .sa_flags = SA_RESTART};
-	sigaction(SIGTERM, &action, NULL);
-	sigaction(SIGHUP, &action, NULL);
-	sigaction(SIGUSR1, &action, NULL);
-	sigaction(SIGUSR2, &action, NULL);
+	on(SIGTERM, terminate);
+	on(SIGALRM, give_up);
+	on(SIGHUP, pass_on);
+	on(SIGUSR1, pass_on);
+	on(SIGUSR2, pass_on);
 
 	static volatile int failure;
 	long long begin = now();
