@@ -262,7 +262,11 @@ export const MUTATIONS = [
   ...from(
     'munmap',
     ['pgoff[v]! += u.end - start[v]!;', '', 'translation: what is left of a mapping'],
-    ['splitHugePmdIfNeeded(m, first, u.start);\n  u.keepsHead', 'u.keepsHead', 'containment'],
+    [
+      'const top = u.keepsTail ? u.end : u.next === 0 ? Infinity : m.vma.start[u.next]!;',
+      'const top = Infinity;',
+      'lifetime: the page table goes that the mapping above still uses',
+    ],
     ['unlinkAnonVmas(m, v);', '', 'reverse-map'],
     ['vmUnacctMemory(m, u.accounted);', '', 'counters: committed memory'],
     ['if ((flags & VM_LOCKED) !== 0) m.mm.lockedVm[mm]! -= pages;', '', 'counters: VmLck'],
@@ -275,7 +279,7 @@ export const MUTATIONS = [
     [
       'splitHugePmd(m, v, slot);\n      if (populates',
       'if (populates',
-      'permission: half of a huge page',
+      'uffd: half of a huge page is not write-protected',
     ],
     [
       'if ((flags & ~(flags >> 4) & VM_ACCESS_FLAGS) !== 0) return -EACCES;',
@@ -312,9 +316,9 @@ export const MUTATIONS = [
   ...from(
     'truncate',
     [
-      'unmapMappingPages(m, inode, index, index + n - 1, false);\n  cacheRemove',
-      'cacheRemove',
-      'lifetime',
+      'if (m.inode.kind[inode] === FS_SHMEM) shmemUnacctBlocks(m, inode, n);',
+      '',
+      'counters: blocks of a tmpfs are not given back',
     ],
     [
       'if (index >= first && next <= end) dropFolio',
@@ -327,15 +331,11 @@ export const MUTATIONS = [
       'isolation: old bytes in a hole',
     ],
     [
-      'if (last >= first) unmapMappingPages(m, inode, first, last, false);',
+      'zeroBytes(m, inode, pos + offset, pos + offset + length);',
       '',
-      'early unmapping (its work is done again)',
+      'isolation: old bytes in the part of a page or folio that a hole covers',
     ],
-    [
-      'if (unmap) unmapMappingPages(m, inode, hole, Number.MAX_SAFE_INTEGER, true);\n  truncatePageRange',
-      'truncatePageRange',
-      'private copies behind the end',
-    ],
+    ['const unmap = old > hole * 4096;', 'const unmap = old < 0;', 'private copies behind the end'],
   ),
   ...from(
     'folio_split',

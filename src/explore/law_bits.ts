@@ -22,6 +22,7 @@ export const LAW_UFFD = bit('uffd');
 export const LAW_ALIGNMENT = bit('alignment');
 export const LAW_PROGRESS = bit('progress');
 export const LAW_RESIDENCY = bit('residency');
+export const LAW_INHERITANCE = bit('inheritance');
 /** No law: an assertion of the model failed, its books are beyond judging. */
 export const BOOKS_FAIL = LAW_NAMES.length;
 

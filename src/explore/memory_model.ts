@@ -115,6 +115,7 @@ export class MemoryModel implements Model {
     if (isNew) {
       if (stalePage(world.sm, world.counts) !== null) broken |= 1 << LAW_ISOLATION;
       broken |= this.laws.check(this.faults);
+      if (!this.laws.storesAreDirty()) broken |= 1 << LAW_ISOLATION;
     }
     return broken & this.wanted;
   }

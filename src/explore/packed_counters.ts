@@ -1,4 +1,5 @@
 /** The law `counters`: what users can read against what was counted. As CounterLaws (room `laws`). */
+import { ChainCount } from '../laws/chain_laws.ts';
 import { FS_SHMEM } from '../mm/fs_types.ts';
 import type { Machine } from '../mm/mm_types.ts';
 import {
@@ -12,7 +13,15 @@ import {
   PG_RESERVED,
   PG_SWAPBACKED,
 } from '../mm/page_flags.ts';
-import { VM_EXEC, VM_LOCKED, VM_SHARED, VM_STACK, VM_WRITE } from '../mm/vm_flags.ts';
+import {
+  VM_ACCESS_FLAGS,
+  VM_ACCOUNT,
+  VM_EXEC,
+  VM_LOCKED,
+  VM_SHARED,
+  VM_STACK,
+  VM_WRITE,
+} from '../mm/vm_flags.ts';
 import {
   MTHP_ITEMS,
   MTHP_NR_ANON,
@@ -28,17 +37,33 @@ import {
   NR_SHMEM,
   NR_SHMEM_THPS,
 } from '../mm/vmstat.ts';
-import { LAW_CONTAINMENT, LAW_COUNTERS, LAW_REVERSE_MAP, type LawCounts } from './law_bits.ts';
+import {
+  LAW_CONTAINMENT,
+  LAW_COUNTERS,
+  LAW_PERMISSION,
+  LAW_REVERSE_MAP,
+  type LawCounts,
+} from './law_bits.ts';
 import { RSS, type Tally } from './tally.ts';
 
 const anonFolios = new Int32Array(16);
 const anonPartial = new Int32Array(16);
 const blocksOf = new Int32Array(64);
+const chains = new ChainCount();
+/** Pages of VMAs that are accounted; links of VMAs to anon_vmas. */
+let accounted = 0;
+let links = 0;
 
-/** Bits of the broken ones among counters, containment (order of VMAs) and reverse-map (i_mmap). */
+/**
+ * Bits of the broken ones among counters, containment (order of VMAs), permission (what a VMA may)
+ * and reverse-map (i_mmap, chains).
+ */
 export function countersBroken(m: Machine, tally: Tally, counts: LawCounts): number {
   let broken = 0;
   let tables = 0;
+  accounted = 0;
+  links = 0;
+  chains.clear(m.anonVma.used);
   for (let mm = 1; mm < m.mm.used; mm++) {
     tables += tally.tables[mm]!;
     if (m.mm.users[mm] !== 0 || m.mm.firstVma[mm] !== 0 || m.mm.pgd[mm] !== 0) {
@@ -47,15 +72,29 @@ export function countersBroken(m: Machine, tally: Tally, counts: LawCounts): num
   }
   counts.met(LAW_COUNTERS, tables);
   let mappedFiles = 0;
+  let charged = 0;
   for (let inode = 1; inode < m.inode.used; inode++) {
+    charged += m.inode.charged[inode]!;
     if (m.inode.nrPages[inode] !== tally.inodePages[inode]) broken |= 1 << LAW_COUNTERS;
     const sharers = sharersOf(m, inode);
     if (sharers < 0) broken |= 1 << LAW_REVERSE_MAP;
     else if (sharers > 0) mappedFiles++;
   }
-  counts.met(LAW_REVERSE_MAP, mappedFiles);
+  counts.met(LAW_REVERSE_MAP, mappedFiles + links);
+  // No mremap here shrinks, so that no charge is left behind.
+  if (m.committed !== accounted + charged) broken |= 1 << LAW_COUNTERS;
+  if (!chainsAgree(m)) broken |= 1 << LAW_REVERSE_MAP;
   if (!machineAgrees(m, tally, tables)) broken |= 1 << LAW_COUNTERS;
   return broken;
+}
+
+/** anon_vmas and their users against what the chains of all VMAs came to. As ChainLaws. */
+function chainsAgree(m: Machine): boolean {
+  let agree = true;
+  const reached = chains.compare(m, () => {
+    agree = false;
+  });
+  return agree && m.chain.live === links && m.anonVma.live === reached;
 }
 
 function space(m: Machine, tally: Tally, mm: number): number {
@@ -76,12 +115,19 @@ function space(m: Machine, tally: Tally, mm: number): number {
   let last = 0;
   let before = 0;
   let ordered = true;
+  let chained = true;
+  let allowed = true;
   const { start, end, flags, next, prev, left, right, gap } = m.vma;
   for (let v = c.firstVma[mm]!; v !== 0; v = next[v]!) {
     const n = end[v]! - start[v]!;
     const f = flags[v]!;
     count++;
     total += n;
+    if ((f & VM_ACCOUNT) !== 0) accounted += n;
+    if ((f & ~(f >> 4) & VM_ACCESS_FLAGS) !== 0) allowed = false;
+    const length = chains.follow(m, v);
+    if (length !== m.vma.chainLength[v]) chained = false;
+    if (length > 0) links += length;
     if ((f & VM_LOCKED) !== 0) locked += n;
     if ((f & (VM_EXEC | VM_WRITE | VM_STACK)) === VM_EXEC) exec += n;
     else if ((f & VM_STACK) !== 0) stack += n;
@@ -102,7 +148,12 @@ function space(m: Machine, tally: Tally, mm: number): number {
     c.dataVm[mm] === data &&
     c.execVm[mm] === exec &&
     c.stackVm[mm] === stack;
-  return (agree ? 0 : 1 << LAW_COUNTERS) | (ordered ? 0 : 1 << LAW_CONTAINMENT);
+  return (
+    (agree ? 0 : 1 << LAW_COUNTERS) |
+    (ordered ? 0 : 1 << LAW_CONTAINMENT) |
+    (chained ? 0 : 1 << LAW_REVERSE_MAP) |
+    (allowed ? 0 : 1 << LAW_PERMISSION)
+  );
 }
 
 /** VMAs that map an inode, if its list says the same; else -1. */

@@ -12,6 +12,7 @@ import {
   PG_ANON_EXCLUSIVE,
   PG_BUDDY,
   PG_HEAD,
+  PG_LOCKED,
   PG_MM_SHARED,
   PG_PREMATURE,
   PG_RESERVED,
@@ -114,6 +115,15 @@ function heldByFaults(m: Machine, faults: readonly Vmf[], head: number): number 
   return held;
 }
 
+/** Some fault is between ->fault and finish_fault() with this folio: it holds its lock. */
+function lockedByFault(m: Machine, faults: readonly Vmf[], head: number): boolean {
+  for (let i = 0; i < faults.length; i++) {
+    const { phase, page } = faults[i]!;
+    if (phase === PHASE_FINISH && page !== 0 && headOf(m, page) === head) return true;
+  }
+  return false;
+}
+
 function folio(
   m: Machine,
   tally: Tally,
@@ -152,10 +162,13 @@ function folio(
   let due = maps + slots;
   if (faults.length !== 0) due += heldByFaults(m, faults, head);
   if (folioRefcount(m, head) !== due) broken |= 1 << LAW_REFCOUNT;
+  if ((flags[head]! & PG_LOCKED) !== 0 && !lockedByFault(m, faults, head)) {
+    broken |= 1 << LAW_REFCOUNT;
+  }
   return broken;
 }
 
-/** The two mm slots of a large folio: as FolioLaws.mmSlots(). */
+/** The two mm slots of a large folio: as mmSlotsAgree() (room `laws`). */
 function slotsAgree(m: Machine, tally: Tally, head: number, maps: number): boolean {
   const { mapping, index, flags } = m.page;
   const slots = mapping[head + 3]!;
@@ -169,7 +182,10 @@ function slotsAgree(m: Machine, tally: Tally, head: number, maps: number): boole
   return shared || maps === 0 || Math.max(byFirst, bySecond) === maps;
 }
 
-/** A slot counts from when its mm got it: where more than two mms map, too little, never too much. */
+/**
+ * A slot counts from when its mm got it: where more than two mms map, too little, never too much.
+ * One that has all mappings leaves no reason for the mark.
+ */
 function slotAgrees(
   mm: number,
   count: number,
@@ -178,6 +194,7 @@ function slotAgrees(
   shared: boolean,
 ): boolean {
   if (mm === 0) return true;
+  if (shared && count === maps) return false;
   const wrong = shared ? count > real || count <= 0 : count !== maps;
   return !wrong || count === real;
 }

@@ -6,6 +6,8 @@
  * One walk over page tables and page caches counts who maps and holds each frame (here); one over
  * the frames and one over the books compare (packed_frames.ts, packed_counters.ts).
  */
+import { isStrayUffdWp } from '../laws/entry_laws.ts';
+import { pageBehindEnd, writesUntold } from '../laws/file_laws.ts';
 import { cacheGet } from '../mm/filemap.ts';
 import { folioRefcount, headOf } from '../mm/folio.ts';
 import {
@@ -13,13 +15,23 @@ import {
   PG_ANON,
   PG_ANON_EXCLUSIVE,
   PG_BUDDY,
+  PG_DIRTY,
   PG_HEAD,
   PG_PREMATURE,
   PG_RESERVED,
   PG_SWAPBACKED,
 } from '../mm/page_flags.ts';
 import { isHugePmd } from '../mm/pgalloc.ts';
-import { isTable, PTE_MAPPED, PTE_P, PTE_UFFD_WP, PTE_W, ptePfn, tableRow } from '../mm/pgtable.ts';
+import {
+  isTable,
+  PTE_D,
+  PTE_MAPPED,
+  PTE_P,
+  PTE_UFFD_WP,
+  PTE_W,
+  ptePfn,
+  tableRow,
+} from '../mm/pgtable.ts';
 import { OPS_NONE, VM_ACCESS_FLAGS, VM_MAYSHARE, VM_SHARED, VM_WRITE } from '../mm/vm_flags.ts';
 import type { Vmf } from '../mm/vmf.ts';
 import {
@@ -28,6 +40,7 @@ import {
   LAW_PERMISSION,
   LAW_REVERSE_MAP,
   LAW_TRANSLATION,
+  LAW_UFFD,
   type LawCounts,
 } from './law_bits.ts';
 import { countersBroken } from './packed_counters.ts';
@@ -132,13 +145,14 @@ export class PackedLaws {
     const { m } = this.sm;
     this.entries++;
     if (v === 0) this.broken |= 1 << LAW_CONTAINMENT;
+    if (isStrayUffdWp(m, v, entry)) this.broken |= 1 << LAW_UFFD;
     if ((entry & PTE_MAPPED) === 0) return;
     const pfn = ptePfn(entry);
     if (pfn === m.zeroPfn) {
       if ((entry & WRITABLE) === WRITABLE) this.broken |= 1 << LAW_PERMISSION;
       return;
     }
-    if (this.countable(pfn)) this.count(mm, pfn);
+    if (this.countable(pfn)) this.count(mm, pfn, entry);
     if (!this.alive(pfn)) {
       this.broken |= 1 << LAW_LIFETIME;
       if (pfn <= 0 || pfn >= m.pages) return;
@@ -147,17 +161,40 @@ export class PackedLaws {
     if (v === 0) return;
     this.translation(v, vpn, pfn);
     this.permission(v, entry, pfn);
+    if (m.vma.file[v] === 0) return;
+    if (pageBehindEnd(m, v, vpn, entry, 1) >= 0) this.broken |= 1 << LAW_CONTAINMENT;
+    if (writesUntold(m, v, entry)) this.broken |= 1 << LAW_PERMISSION;
   }
 
-  private count(mm: number, pfn: number): void {
+  private count(mm: number, pfn: number, entry: number): void {
     const { m } = this.sm;
     const { tally } = this;
     const head = headOf(m, pfn);
     const f = m.page.flags[head]!;
     tally.pteMaps[pfn]!++;
+    if ((entry & PTE_D) !== 0) tally.dirty[pfn] = 1;
     if ((f & PG_HEAD) !== 0 && (f & ORDER_MASK) > 1) tally.mapsByMm[head * MM_ROWS + mm]!++;
     const type = (f & PG_ANON) !== 0 ? 0 : (f & PG_SWAPBACKED) !== 0 ? 2 : 1;
     tally.rss[mm * RSS + type]!++;
+  }
+
+  /**
+   * No page of a file that was stored to is clean, in its folio and in all entries: nothing writes
+   * back here. To be called after check(), whose counts it uses. As Shadow.judgeStored().
+   */
+  storesAreDirty(): boolean {
+    const { m, ghostInode, options } = this.sm;
+    const n = options.arenaPages;
+    for (let inode = 1; inode < m.inode.used; inode++) {
+      if (m.inode.nrPages[inode] === 0) continue;
+      for (let index = 0; index < n; index++) {
+        if (ghostInode[inode * n + index] === 0) continue;
+        const pfn = cacheGet(m, inode, index);
+        if (pfn === 0 || this.tally.dirty[pfn] === 1) continue;
+        if ((m.page.flags[headOf(m, pfn)]! & PG_DIRTY) === 0) return false;
+      }
+    }
+    return true;
   }
 
   private translation(v: number, vpn: number, pfn: number): void {

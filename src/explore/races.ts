@@ -12,7 +12,7 @@
  */
 import { cacheGet, cacheNext } from '../mm/filemap.ts';
 import { folioIndex, folioPages, headOf } from '../mm/folio.ts';
-import { beginFault, faultPhase, leafEntry } from '../mm/memory.ts';
+import { beginFault, faultPhase, leafEntry, markTouched } from '../mm/memory.ts';
 import { PG_LOCKED } from '../mm/page_flags.ts';
 import { PTE_P, PTE_W } from '../mm/pgtable.ts';
 import { VM_READ, VM_WRITE } from '../mm/vm_flags.ts';
@@ -90,7 +90,7 @@ export class Races {
     const mm = world.m.task.mm[task]!;
     if (this.isAllowed(mm, vpn, write)) {
       if (!write) return false;
-      world.store(task, mm, vmaLookup(world.m, mm, vpn), vpn);
+      this.store(task, mm, vpn);
       return true;
     }
     if (vmaLookup(world.m, mm, vpn) === 0) return false;
@@ -160,8 +160,15 @@ export class Races {
     }
     const { task, mm, vpn } = vmf;
     const write = (vmf.flags & FAULT_FLAG_WRITE) !== 0;
-    if (came === DONE && write) world.store(task, mm, vmaLookup(world.m, mm, vpn), vpn);
+    if (came === DONE && write) this.store(task, mm, vpn);
     idle(vmf);
+  }
+
+  /** The processor stores where the entry allows it, and marks the entry. */
+  private store(task: number, mm: number, vpn: number): void {
+    const { world } = this;
+    markTouched(world.m, task, vpn, true);
+    world.store(task, mm, vmaLookup(world.m, mm, vpn), vpn);
   }
 
   /** The access ends when nobody else runs: tried on a copy of the state. */

@@ -11,6 +11,8 @@ export const RSS = 3;
 export class Tally {
   readonly pteMaps: Int32Array;
   readonly cached: Int32Array;
+  /** 1: some entry that maps the frame is dirty. */
+  readonly dirty: Uint8Array;
   /** Mappings of a large folio by one mm: head * MM_ROWS + mm. */
   readonly mapsByMm: Int32Array;
   /** RssAnon, RssFile, RssShmem of each mm, and its page tables. */
@@ -21,6 +23,7 @@ export class Tally {
   constructor(frames: number, inodes: number) {
     this.pteMaps = new Int32Array(frames);
     this.cached = new Int32Array(frames);
+    this.dirty = new Uint8Array(frames);
     this.mapsByMm = new Int32Array(frames * MM_ROWS);
     this.inodePages = new Int32Array(inodes);
   }
@@ -29,6 +32,7 @@ export class Tally {
     const used = m.wilderness;
     this.pteMaps.fill(0, 0, used);
     this.cached.fill(0, 0, used);
+    this.dirty.fill(0, 0, used);
     this.mapsByMm.fill(0, 0, used * MM_ROWS);
     this.rss.fill(0);
     this.tables.fill(0);

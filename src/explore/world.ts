@@ -65,7 +65,8 @@ import {
   UFFDIO_REGISTER,
 } from './alphabet.ts';
 import type { Bounds, Kind } from './bounds.ts';
-import { LAW_PROGRESS, LawCounts } from './law_bits.ts';
+import { childInherits } from './inheritance.ts';
+import { LAW_INHERITANCE, LAW_PROGRESS, LawCounts } from './law_bits.ts';
 import { Races } from './races.ts';
 import { SmallMachine } from './small_machine.ts';
 
@@ -389,6 +390,7 @@ export class World {
     m.task.mm[child] = childMm;
     const n = sm.options.arenaPages;
     sm.ghostMm.copyWithin(childMm * n, mm * n, mm * n + n);
+    if (!childInherits(m, childMm, this.counts)) this.broken |= 1 << LAW_INHERITANCE;
     return true;
   }
 

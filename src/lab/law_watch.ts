@@ -42,7 +42,7 @@ export class LawWatch implements Watcher {
   }
 
   called(effect: Effect): void {
-    this.#book.called(effect);
+    this.#fresh.push(...this.#book.called(effect));
   }
 
   /** Checks the machine; the same violation is told once, at the step that brought it. */

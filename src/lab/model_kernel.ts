@@ -241,7 +241,7 @@ export class ModelKernel {
     }
     const mm = this.m.task.mm[task]!;
     const result = this.kernel.syscall(task, name, values);
-    this.watcher?.called(effectOf(this.kernel, mm, name, values, result));
+    this.watcher?.called(effectOf(this.kernel, task, mm, name, values, result));
     if ('unmodelled' in result) return { unmodelled: result.unmodelled };
     if ('ignored' in result) return { note: result.ignored };
     if ('none' in result) return { none: true };

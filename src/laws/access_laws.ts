@@ -24,6 +24,7 @@ import {
 import { uffdArmed } from '../mm/vma_prot.ts';
 import { vmaLookup } from '../mm/vma_tree.ts';
 import { PGFAULT } from '../mm/vmstat.ts';
+import { FaultLaws } from './fault_laws.ts';
 import type { Report } from './law.ts';
 import { addressWords, dueWords, folioWords, pageWords } from './words.ts';
 
@@ -36,8 +37,11 @@ export class AccessLaws {
   /** vmstat pgfault before the access; -1: the entry allowed it, nothing to compare. */
   private faults = -1;
 
+  private readonly laws: FaultLaws;
+
   constructor(m: Machine) {
     this.m = m;
+    this.laws = new FaultLaws(m);
   }
 
   /** To be called before access(). */
@@ -52,6 +56,7 @@ export class AccessLaws {
     }
     this.faults = m.vmstat[PGFAULT]!;
     this.beforeHuge = this.copyTable(mm, vpn, this.before);
+    this.laws.begin(task, vpn, this.before[vpn % 512]!, this.beforeHuge);
   }
 
   /** The 512 entries around `vpn`; those of a huge PMD as if it were split. True if it is huge. */
@@ -89,6 +94,9 @@ export class AccessLaws {
     if (v === 0) return;
     this.afterHuge = this.copyTable(mm, vpn, this.after);
     this.compare(report, task, v, vpn, kind);
+    const { before, after, beforeHuge, afterHuge } = this;
+    const entries = { before, after, beforeHuge, afterHuge };
+    this.laws.end(report, task, v, vpn, kind, result, entries);
   }
 
   private stuck(report: Report, task: TaskRow, vpn: Vpn, faults: number): void {

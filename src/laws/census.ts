@@ -10,7 +10,7 @@ import { headOf } from '../mm/folio.ts';
 import type { Machine } from '../mm/mm_types.ts';
 import { ORDER_MASK, PG_ANON, PG_HEAD, PG_SWAPBACKED } from '../mm/page_flags.ts';
 import { isHugePmd } from '../mm/pgalloc.ts';
-import { isSwapEntry, isTable, PTE_MAPPED, ptePfn, tableRow } from '../mm/pgtable.ts';
+import { isSwapEntry, isTable, PTE_D, PTE_MAPPED, ptePfn, tableRow } from '../mm/pgtable.ts';
 import { OPS_NONE } from '../mm/vm_flags.ts';
 
 /** Sees every leaf entry that is not none, and every page table without a VMA. */
@@ -42,6 +42,8 @@ export class Census {
   pteMaps = new Int32Array(0);
   pmdMaps = new Int32Array(0);
   cached = new Int32Array(0);
+  /** 1: some entry that maps the frame is dirty; for a PMD, the head's. */
+  dirty = new Uint8Array(0);
   /** Mappings of a large folio by one mm: key head * 65536 + mm. */
   readonly mapsByMm = new Map<number, number>();
   readonly mms: MmCensus[] = [];
@@ -64,10 +66,12 @@ export class Census {
       this.pteMaps = new Int32Array(frames);
       this.pmdMaps = new Int32Array(frames);
       this.cached = new Int32Array(frames);
+      this.dirty = new Uint8Array(frames);
     } else {
       this.pteMaps.fill(0);
       this.pmdMaps.fill(0);
       this.cached.fill(0);
+      this.dirty.fill(0);
     }
     this.mapsByMm.clear();
     this.taskOf.length = 0;
@@ -92,6 +96,13 @@ export class Census {
     return pfn > 0 && pfn < this.m.wilderness;
   }
 
+  /** Some entry says that the frame was stored to. */
+  dirtyEntry(pfn: Pfn): boolean {
+    if (!this.countable(pfn)) return false;
+    const head = headOf(this.m, pfn);
+    return this.dirty[pfn] === 1 || (this.pmdMaps[head] !== 0 && this.dirty[head] === 1);
+  }
+
   private walk(mm: MmRow, row: number, level: number, base: Vpn, leaves: LeafVisitor): void {
     const { m } = this;
     const span = SPAN[level]!;
@@ -102,7 +113,7 @@ export class Census {
       const vpn = base + i * span;
       if (level === 1 && isHugePmd(entry)) {
         const v = this.vmaAt(mm, vpn);
-        this.count(mm, vpn, entry, true);
+        this.count(mm, entry, true);
         if (v !== 0 && m.vma.ops[v] === OPS_NONE) counts.tables++;
         leaves.leaf(mm, v, vpn, entry, 512);
       } else if (isTable(entry)) {
@@ -125,7 +136,7 @@ export class Census {
       const pte = m.pt[row * 512 + i]!;
       if (pte === 0) continue;
       const vpn = base + i;
-      if ((pte & PTE_MAPPED) !== 0) this.count(mm, vpn, pte, false);
+      if ((pte & PTE_MAPPED) !== 0) this.count(mm, pte, false);
       else if (isSwapEntry(pte)) this.mms[mm]!.swapEntries++;
       leaves.leaf(mm, this.vmaAt(mm, vpn), vpn, pte, 1);
     }
@@ -140,14 +151,14 @@ export class Census {
     return v !== 0 && start[v]! <= vpn && owner[v] === mm ? v : 0;
   }
 
-  private count(mm: MmRow, vpn: Vpn, entry: number, huge: boolean): void {
+  private count(mm: MmRow, entry: number, huge: boolean): void {
     const { m } = this;
     const pfn = ptePfn(entry);
     if (pfn === m.zeroPfn || !this.countable(pfn)) return;
     const head = headOf(m, pfn);
     if (m.hugeZeroPfn !== 0 && head === m.hugeZeroPfn) return;
-    void vpn;
     const f = m.page.flags[head]!;
+    if ((entry & PTE_D) !== 0) this.dirty[pfn] = 1;
     const n = huge ? 512 : 1;
     if (huge) this.pmdMaps[head]!++;
     else this.pteMaps[pfn]!++;

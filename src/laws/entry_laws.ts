@@ -10,20 +10,44 @@ import {
   PG_PREMATURE,
   PG_RESERVED,
 } from '../mm/page_flags.ts';
-import { PTE_MAPPED, PTE_P, PTE_UFFD_WP, PTE_W, ptePfn } from '../mm/pgtable.ts';
+import {
+  isMarker,
+  MARKER_UFFD_WP,
+  PTE_MAPPED,
+  PTE_P,
+  PTE_UFFD_WP,
+  PTE_W,
+  ptePfn,
+} from '../mm/pgtable.ts';
 import {
   OPS_NONE,
   VM_ACCESS_FLAGS,
   VM_MAYSHARE,
   VM_PFNMAP,
   VM_SHARED,
+  VM_UFFD_WP,
   VM_WRITE,
 } from '../mm/vm_flags.ts';
 import type { Census, LeafVisitor, SlotVisitor } from './census.ts';
+import { judgeFileEntry } from './file_laws.ts';
 import type { Report } from './law.ts';
 import { addressWords, dueWords, folioWords, inodeWords, pageWords } from './words.ts';
 
 const WRITABLE = PTE_P | PTE_W;
+
+/**
+ * An entry remembers that userfaultfd write-protects its page, where nobody registered for that:
+ * unregistering, fork and mremap take the mark off, or a later registration would find pages
+ * protected that its handler never protected.
+ * Source: mm/mremap.c vma_has_uffd_without_event_remap(), mm/userfaultfd.c
+ * userfaultfd_clear_vma(), mm/memory.c copy_present_ptes(), 6.18.
+ */
+export function isStrayUffdWp(m: Machine, v: number, entry: number): boolean {
+  if (v === 0 || (m.vma.flags[v]! & VM_UFFD_WP) !== 0) return false;
+  if ((entry & PTE_MAPPED) !== 0) return (entry & PTE_UFFD_WP) !== 0;
+  return isMarker(entry) && (entry & MARKER_UFFD_WP) !== 0;
+}
+
 /** A folio remembers 36 bits of its page offset. */
 const INDEX_SPAN = 68719476736;
 
@@ -70,6 +94,10 @@ export class EntryLaws implements LeafVisitor, SlotVisitor {
         report.add('containment', this.task(mm), vpn, this.entryWords(entry), due);
       }
     }
+    if (isStrayUffdWp(m, v, entry) && report.break('uffd')) {
+      const due = 'none: nobody registered this memory for it';
+      report.add('uffd', this.task(mm), vpn, 'a mark of write protection', due);
+    }
     if ((entry & PTE_MAPPED) === 0) return;
     const pfn = ptePfn(entry);
     if (pfn === m.zeroPfn || (m.hugeZeroPfn !== 0 && headSafe(m, pfn) === m.hugeZeroPfn)) {
@@ -89,6 +117,9 @@ export class EntryLaws implements LeafVisitor, SlotVisitor {
     if (v === 0) return;
     this.translation(mm, v, vpn, pfn, pages);
     this.permission(mm, v, vpn, entry, pfn);
+    if (m.vma.file[v] !== 0) {
+      judgeFileEntry(m, this.census, report, mm, v, vpn, entry, pages);
+    }
   }
 
   slot(inode: InodeRow, index: number, pfn: Pfn): void {

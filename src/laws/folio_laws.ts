@@ -3,7 +3,13 @@
  * refcount, exclusivity. They walk the frames that were ever handed out, block by block.
  */
 import { MAX_PAGE_ORDER, type Order, type Pfn } from '../base/index.ts';
-import { entireMapcount, folioMapcount, folioRefcount, pagePteMapcount } from '../mm/folio.ts';
+import {
+  entireMapcount,
+  folioMapcount,
+  folioRefcount,
+  headOf,
+  pagePteMapcount,
+} from '../mm/folio.ts';
 import type { Machine } from '../mm/mm_types.ts';
 import {
   ORDER_MASK,
@@ -12,8 +18,8 @@ import {
   PG_BUDDY,
   PG_DIRTY,
   PG_HEAD,
+  PG_LOCKED,
   PG_MLOCKED,
-  PG_MM_SHARED,
   PG_PARTIALLY_MAPPED,
   PG_PREMATURE,
   PG_RESERVED,
@@ -23,6 +29,7 @@ import { nrPagesMapped } from '../mm/rmap.ts';
 import { PHASE_ANON_INSTALL, PHASE_FINISH, PHASE_WP_INSTALL, type Vmf } from '../mm/vmf.ts';
 import type { Census } from './census.ts';
 import type { Report } from './law.ts';
+import { mmSlotsAgree } from './mm_slots.ts';
 import { folioWords, pageWords } from './words.ts';
 
 /** What the walk over the frames adds up, for the law `counters`. */
@@ -48,10 +55,7 @@ function heldByFaults(m: Machine, faults: readonly Vmf[]): Map<Pfn, number> {
   const held = new Map<Pfn, number>();
   const hold = (pfn: Pfn): void => {
     if (pfn === 0) return;
-    const f = m.page.flags[pfn]!;
-    const order = f & ORDER_MASK;
-    const block = pfn & ~511;
-    const head = order !== 0 ? pfn & -(1 << order) : isHuge(m, block) ? block : pfn;
+    const head = headOf(m, pfn);
     held.set(head, (held.get(head) ?? 0) + 1);
   };
   for (const vmf of faults) {
@@ -62,16 +66,14 @@ function heldByFaults(m: Machine, faults: readonly Vmf[]): Map<Pfn, number> {
   return held;
 }
 
-function isHuge(m: Machine, head: Pfn): boolean {
-  return (m.page.flags[head]! & (PG_HEAD | ORDER_MASK)) === (PG_HEAD | 9);
-}
-
 export class FolioLaws {
   readonly totals = new FrameTotals();
   private readonly m: Machine;
   private readonly census: Census;
   private readonly report: Report;
   private readonly held: Map<Pfn, number>;
+  /** Folios that a fault has locked. */
+  private readonly lockers = new Set<Pfn>();
   private blocks = 0;
   private mapped = 0;
   private multiple = 0;
@@ -83,6 +85,9 @@ export class FolioLaws {
     this.census = census;
     this.report = report;
     this.held = heldByFaults(m, faults);
+    for (const vmf of faults) {
+      if (vmf.phase === PHASE_FINISH && vmf.page !== 0) this.lockers.add(headOf(m, vmf.page));
+    }
   }
 
   run(): void {
@@ -212,7 +217,7 @@ export class FolioLaws {
       this.compare(head, 'pages mapped', nrPagesMapped(m, head), pagesMapped);
       if (order > 1) {
         this.compare(head, 'entire mapcount', entireMapcount(m, head), pmds);
-        this.mmSlots(head, maps);
+        this.slots(head, maps);
       }
     }
     const slots = census.cached[head]!;
@@ -234,6 +239,22 @@ export class FolioLaws {
       this.cachePages(f, slots, pmds);
     }
     if ((f & PG_MLOCKED) !== 0) totals.mlocked += n;
+    if ((f & PG_LOCKED) !== 0) this.locked(head);
+  }
+
+  /** The mm slots of a large folio, by which "one process alone maps it" is decided. */
+  private slots(head: Pfn, maps: number): void {
+    const { m, census } = this;
+    const problem = mmSlotsAgree(m, head, maps, (mm) => census.mapsOf(head, mm));
+    if (problem === null || !this.report.break('mapcount')) return;
+    this.report.add('mapcount', 0, -1, problem.found, problem.due, folioWords(m, head));
+  }
+
+  /** A folio is locked by a fault between ->fault and finish_fault() alone. */
+  private locked(head: Pfn): void {
+    if (this.lockers.has(head) || !this.report.break('refcount')) return;
+    const due = 'an unlocked one: no fault is at work on it';
+    this.report.add('refcount', 0, -1, 'a locked folio', due, folioWords(this.m, head));
   }
 
   private cachePages(f: number, slots: number, pmds: number): void {
@@ -263,30 +284,5 @@ export class FolioLaws {
     if (maps <= 1 || !this.report.break('exclusivity')) return;
     const found = `an exclusive page with ${maps} mappings`;
     this.report.add('exclusivity', 0, -1, found, 'at most one', pageWords(this.m, pfn));
-  }
-
-  /**
-   * The two mm slots of a large folio, and the mark that says "one mm only" when it is clear. A
-   * slot counts from when its mm got it: where more than two mms mapped the folio it may count too
-   * little, never too much.
-   */
-  private mmSlots(head: Pfn, maps: number): void {
-    const { mapping, index, flags } = this.m.page;
-    const slots = mapping[head + 3]!;
-    const first = slots & 0xffff;
-    const second = slots >>> 16;
-    this.mmSlot(head, first, index[head + 3]!, maps);
-    this.mmSlot(head, second, index[head + 2]!, maps);
-    if ((flags[head]! & PG_MM_SHARED) !== 0 || maps === 0) return;
-    const one = Math.max(this.census.mapsOf(head, first), this.census.mapsOf(head, second));
-    this.compare(head, 'marked as mapped by one mm alone, its mappings', one, maps);
-  }
-
-  private mmSlot(head: Pfn, mm: number, count: number, maps: number): void {
-    if (mm === 0) return;
-    const real = this.census.mapsOf(head, mm);
-    const shared = (this.m.page.flags[head]! & PG_MM_SHARED) !== 0;
-    const wrong = shared ? count > real || count <= 0 : count !== maps;
-    if (wrong) this.compare(head, `mappings by mm ${mm}`, count, real);
   }
 }

@@ -4,7 +4,8 @@
  * have said anything. One list serves debug runs, property tests and the checker.
  *
  * State laws are judged on a machine at rest, access laws on one access (what the page tables held
- * before and after it), value laws on what loads and stores saw.
+ * before and after it), value laws on what loads and stores saw, call laws when a call returns.
+ * The laws of the state say of their subject what one access must do to it, too.
  */
 import type { TaskRow, Vpn } from '../base/index.ts';
 import type { Machine } from '../mm/mm_types.ts';
@@ -25,11 +26,12 @@ export type LawName =
   | 'uffd'
   | 'alignment'
   | 'progress'
-  | 'residency';
+  | 'residency'
+  | 'inheritance';
 
 export interface Law {
   readonly name: LawName;
-  readonly judges: 'state' | 'access' | 'value';
+  readonly judges: 'state' | 'access' | 'value' | 'call';
   /** What always holds. */
   readonly always: string;
   /** What `exercised` counts. */
@@ -46,7 +48,7 @@ export const LAWS: readonly Law[] = [
   {
     name: 'containment',
     judges: 'state',
-    always: 'no entry and no page table outside a VMA; VMAs are ascending and disjoint',
+    always: 'no entry outside a VMA or behind the end of a file; VMAs are ascending and disjoint',
     sometimes: 'entries looked at',
   },
   {
@@ -58,7 +60,8 @@ export const LAWS: readonly Law[] = [
   {
     name: 'counters',
     judges: 'state',
-    always: 'RSS, page-table, VMA, vmstat and per-size counters equal what is there to be counted',
+    always:
+      'counters (RSS, VmPTE, VMAs, commit, vmstat, per size, faults) equal what is there to count',
     sometimes: 'counters compared whose due value was not zero',
   },
   {
@@ -70,13 +73,14 @@ export const LAWS: readonly Law[] = [
   {
     name: 'refcount',
     judges: 'state',
-    always: "a folio's references are its mappings, its page-cache slots and the faults at work",
+    always:
+      "a folio's references are its mappings, page-cache slots and faults at work; these lock it",
     sometimes: 'folios that are mapped more than once, or mapped and cached',
   },
   {
     name: 'reverse-map',
     judges: 'state',
-    always: 'every mapping of a folio can be found from the folio (i_mmap, anon_vma)',
+    always: 'from a folio all its mappings are found (i_mmap, anon_vma), and nothing that is gone',
     sometimes: 'mapped anonymous pages and mapped files',
   },
   {
@@ -94,19 +98,21 @@ export const LAWS: readonly Law[] = [
   {
     name: 'exclusivity',
     judges: 'state',
-    always: 'a page marked anon-exclusive is mapped at most once',
+    always: 'an exclusive page is mapped at most once; what one process alone maps is not copied',
     sometimes: 'mapped pages that are anon-exclusive',
   },
   {
     name: 'isolation',
     judges: 'value',
-    always: 'a load sees the last store to its page; private stores stay private',
+    always:
+      'a load sees the last store to its page; private stores stay private; none is left clean',
     sometimes: 'loads of pages that a store had changed',
   },
   {
     name: 'uffd',
     judges: 'access',
-    always: 'a fault in a userfaultfd-armed VMA installs one entry',
+    always:
+      'what userfaultfd wants to see it sees: a fault installs one entry, none that it waits for',
     sometimes: 'faults in armed VMAs that installed an entry',
   },
   {
@@ -118,14 +124,22 @@ export const LAWS: readonly Law[] = [
   {
     name: 'progress',
     judges: 'access',
-    always: 'an access that its VMA allows ends after a bounded number of faults',
+    always: 'an access that its VMA allows ends, alone after one fault',
     sometimes: 'accesses that took a fault',
   },
   {
     name: 'residency',
     judges: 'access',
-    always: "a fault maps the touched page's folio and, for a read, the fault-around window",
+    always:
+      "a fault maps its own folio, of a size that is allowed, and, for a read, fault-around's",
     sometimes: 'faults that mapped more than one page',
+  },
+  {
+    name: 'inheritance',
+    judges: 'call',
+    always:
+      "a forked child has what it inherits: no locks, old entries, none of a file's dirty ones",
+    sometimes: 'entries that a child got from its parent',
   },
 ];
 

@@ -11,10 +11,13 @@ import type { TaskRow, Vpn } from '../base/index.ts';
 import type { Machine } from '../mm/mm_types.ts';
 import type { Vmf } from '../mm/vmf.ts';
 import { AccessLaws } from './access_laws.ts';
+import { judgeFreed, judgeProtected } from './call_laws.ts';
 import { Census } from './census.ts';
-import { CounterLaws } from './counter_laws.ts';
+import { ChainLaws } from './chain_laws.ts';
+import { CounterLaws, Leaks } from './counter_laws.ts';
 import { EntryLaws } from './entry_laws.ts';
 import { FolioLaws } from './folio_laws.ts';
+import { judgeChild } from './inheritance.ts';
 import { type LawName, Report, type Violation } from './law.ts';
 import { type Effect, Shadow } from './shadow.ts';
 
@@ -27,6 +30,7 @@ export class LawBook {
   private readonly accesses: AccessLaws;
   private readonly shadow: Shadow;
   private readonly told = new Set<string>();
+  private readonly leaks = new Leaks();
 
   constructor(m: Machine) {
     this.m = m;
@@ -47,7 +51,9 @@ export class LawBook {
     entries.close();
     const folios = new FolioLaws(m, census, report, faults);
     folios.run();
-    new CounterLaws(m, census, report).run(folios.totals);
+    new CounterLaws(m, census, report).run(folios.totals, this.leaks);
+    new ChainLaws(m, report).run();
+    this.shadow.judgeStored(report, (pfn) => census.dirtyEntry(pfn));
     this.untold = report.untold;
     if (only === undefined) return report.violations;
     return report.violations.filter((violation) => only.includes(violation.law));
@@ -74,8 +80,18 @@ export class LawBook {
   }
 
   /** A step that was no access: what it did to memory contents. */
-  called(effect: Effect = { kind: 'unknown' }): void {
+  called(effect: Effect = { kind: 'unknown' }): Violation[] {
     this.shadow.apply(effect);
+    if (effect.loses !== undefined) {
+      const { mm, charge, locked } = effect.loses;
+      this.leaks.commit.mayLose += charge;
+      this.leaks.lockedOf(mm).mayLose += locked;
+    }
+    const report = new Report(this.m, this.exercised);
+    if (effect.kind === 'forked') judgeChild(this.m, report, effect.parent, effect.child);
+    else if (effect.kind === 'protected') judgeProtected(this.m, report, effect, effect.on);
+    else if (effect.kind === 'freed') judgeFreed(this.m, report, effect);
+    return report.violations;
   }
 
   /** Those violations that were not among an earlier call's: a broken state stays broken. */

@@ -6,34 +6,75 @@
  * System calls change memory too. Those whose effect the caller describes are followed exactly;
  * after any other, the shadow is taken afresh from the machine (`unknown`): the law then says
  * nothing about that call, and everything about the accesses between two calls.
+ *
+ * A store is also not forgotten: its page stays dirty, in an entry that maps it or in its folio,
+ * until it is written back; a clean page may be dropped at any time and be read from disk again.
+ * Source: mm/memory.c zap_present_folio_ptes(), mm/page-writeback.c folio_mark_dirty(), 6.18.
  */
-import type { InodeRow, MmRow, Pages, TaskRow, Vpn } from '../base/index.ts';
+import type { Bytes, InodeRow, MmRow, Pages, Pfn, TaskRow, Vpn } from '../base/index.ts';
+import { cacheGet } from '../mm/filemap.ts';
 import { headOf } from '../mm/folio.ts';
-import { FS_DISK } from '../mm/fs_types.ts';
+import { FS_DISK, FS_SHMEM } from '../mm/fs_types.ts';
+import { frameAt } from '../mm/memory.ts';
 import type { Machine } from '../mm/mm_types.ts';
-import { PG_ANON } from '../mm/page_flags.ts';
+import { PG_ANON, PG_DIRTY } from '../mm/page_flags.ts';
 import { PTE_MAPPED, ptePfn } from '../mm/pgtable.ts';
-import { OPS_NONE, OPS_SPECIAL, OPS_UNKNOWN, VM_MAYSHARE, VM_WIPEONFORK } from '../mm/vm_flags.ts';
-import { vmaLookup } from '../mm/vma_tree.ts';
+import {
+  OPS_NONE,
+  OPS_SPECIAL,
+  OPS_UNKNOWN,
+  VM_MAYSHARE,
+  VM_WIPEONFORK,
+  VM_WRITE,
+} from '../mm/vm_flags.ts';
+import { findVmaIntersection, vmaLookup } from '../mm/vma_tree.ts';
+import type { Range } from './call_laws.ts';
 import { Census, type LeafVisitor, type SlotVisitor } from './census.ts';
 import type { Report } from './law.ts';
 import { inodeWords } from './words.ts';
 
+/** What any step may do besides. */
+interface Besides {
+  /** Pages that it may have left behind in the books: commit charge; locked_vm of an mm. */
+  readonly loses?: { readonly mm: MmRow; readonly charge: Pages; readonly locked: Pages };
+  /** It may have written dirty pages of files back. */
+  readonly writesBack?: boolean;
+}
+
 /** What a step other than an access did to memory contents. */
-export type Effect =
-  | { readonly kind: 'none' }
-  /** Private contents of a range are gone (munmap, MADV_DONTNEED, a mapping put over it). */
-  | { readonly kind: 'dropped'; readonly mm: MmRow; readonly start: Vpn; readonly pages: Pages }
-  /** mremap: private contents moved. */
-  | {
-      readonly kind: 'moved';
-      readonly mm: MmRow;
-      readonly from: Vpn;
-      readonly to: Vpn;
-      readonly pages: Pages;
-    }
-  | { readonly kind: 'forked'; readonly parent: MmRow; readonly child: MmRow }
-  | { readonly kind: 'unknown' };
+export type Effect = Besides &
+  (
+    | { readonly kind: 'none' }
+    /** Private contents of a range are gone (munmap, MADV_DONTNEED). */
+    | ({ readonly kind: 'dropped' } & Range)
+    /** A mapping was put there: it begins with what its file has, or with zeroes. */
+    | ({ readonly kind: 'mapped' } & Range)
+    /** What of the range is private and writable has been copied (MADV_POPULATE_WRITE, mlock). */
+    | ({ readonly kind: 'copied' } & Range)
+    /** userfaultfd write-protects the range, or no longer does. */
+    | ({ readonly kind: 'protected'; readonly on: boolean } & Range)
+    /** MADV_FREE: the contents stay as long as nobody needs the memory. */
+    | ({ readonly kind: 'freed' } & Range)
+    /** mremap: private contents moved. */
+    | {
+        readonly kind: 'moved';
+        readonly mm: MmRow;
+        readonly from: Vpn;
+        readonly to: Vpn;
+        readonly pages: Pages;
+      }
+    | { readonly kind: 'forked'; readonly parent: MmRow; readonly child: MmRow }
+    /** A file has zeroes there now; private copies stay. */
+    | {
+        readonly kind: 'hole';
+        readonly inode: InodeRow;
+        readonly from: Bytes;
+        readonly to: Bytes;
+      }
+    /** A file has this size now: private copies behind its end are gone. */
+    | { readonly kind: 'resized'; readonly inode: InodeRow; readonly bytes: Bytes }
+    | { readonly kind: 'unknown' }
+  );
 
 type Contents = Map<number, number>;
 
@@ -51,6 +92,8 @@ export class Shadow {
   private readonly m: Machine;
   private readonly priv = new Map<MmRow, Contents>();
   private readonly shared = new Map<InodeRow, Contents>();
+  /** Frames of file pages that were stored to and not written back: by inode, then page offset. */
+  private readonly unwritten = new Map<InodeRow, Map<number, Pfn>>();
 
   constructor(m: Machine) {
     this.m = m;
@@ -98,12 +141,29 @@ export class Shadow {
   }
 
   apply(effect: Effect): void {
+    if (effect.writesBack === true || effect.kind === 'unknown') this.unwritten.clear();
     if (this.m.content.length === 0) return;
     switch (effect.kind) {
       case 'none':
+      case 'protected':
+      case 'freed':
         return;
       case 'dropped':
         this.drop(effect.mm, effect.start, effect.pages);
+        return;
+      case 'mapped':
+        this.drop(effect.mm, effect.start, effect.pages);
+        this.begin(effect.mm, effect.start);
+        return;
+      case 'copied':
+        this.copy(effect.mm, effect.start, effect.start + effect.pages);
+        return;
+      case 'hole':
+        this.zero(effect.inode, effect.from, effect.to);
+        return;
+      case 'resized':
+        this.zero(effect.inode, effect.bytes, Number.POSITIVE_INFINITY);
+        this.dropBehind(effect.inode, Math.ceil(effect.bytes / 4096));
         return;
       case 'moved':
         this.move(effect.mm, effect.from, effect.to, effect.pages);
@@ -125,6 +185,52 @@ export class Shadow {
     }
     for (const vpn of [...contents.keys()]) {
       if (vpn >= start && vpn < start + pages) contents.delete(vpn);
+    }
+  }
+
+  /** A shared anonymous object is new; its inode's row may have been another's. */
+  private begin(mm: MmRow, start: Vpn): void {
+    const { m } = this;
+    const v = vmaLookup(m, mm, start);
+    if (v === 0 || m.vma.file[v] === 0) return;
+    const inode = m.file.inode[m.vma.file[v]!]!;
+    if (m.inode.nrPages[inode] === 0 && m.inode.kind[inode] === FS_SHMEM) this.shared.delete(inode);
+  }
+
+  /** Private copies of file pages, made without a store. */
+  private copy(mm: MmRow, from: Vpn, to: Vpn): void {
+    const { m } = this;
+    const own = this.privateOf(mm);
+    for (let v = findVmaIntersection(m, mm, from, to); v !== 0; v = m.vma.next[v]!) {
+      const { start, end, pgoff, file, flags } = m.vma;
+      if (start[v]! >= to) return;
+      const isCopied = (flags[v]! & (VM_MAYSHARE | VM_WRITE)) === VM_WRITE;
+      if (file[v] === 0 || !isCopied) continue;
+      const inode = m.file.inode[file[v]!]!;
+      const cached = this.sharedOf(inode);
+      for (let vpn = Math.max(start[v]!, from); vpn < Math.min(end[v]!, to); vpn++) {
+        if (own.has(vpn)) continue;
+        const fallback = m.inode.kind[inode] === FS_DISK ? undefined : 0;
+        const value = cached.get(pgoff[v]! + (vpn - start[v]!)) ?? fallback;
+        if (value !== undefined) own.set(vpn, value);
+      }
+    }
+  }
+
+  /** Pages of a file whose first byte lies in [from, to) hold zero. */
+  private zero(inode: InodeRow, from: Bytes, to: Bytes): void {
+    const contents = this.sharedOf(inode);
+    for (const index of contents.keys()) {
+      if (index * 4096 >= from && index * 4096 < to) contents.set(index, 0);
+    }
+  }
+
+  /** Private copies of pages of a file from `first` on. */
+  private dropBehind(inode: InodeRow, first: number): void {
+    const { mm, start, end, pgoff, shareNext } = this.m.vma;
+    for (let v = this.m.inode.firstVma[inode]!; v !== 0; v = shareNext[v]!) {
+      const from = Math.max(start[v]!, start[v]! + first - pgoff[v]!);
+      if (from < end[v]!) this.drop(mm[v]!, from, end[v]! - from);
     }
   }
 
@@ -171,6 +277,32 @@ export class Shadow {
     const place = this.place(task, vpn, true);
     if (place === null) return;
     place.contents.set(place.key, value);
+    if (place.inode === 0) return;
+    const kind = this.m.inode.kind[place.inode]!;
+    if (kind !== FS_SHMEM && kind !== FS_DISK) return;
+    let frames = this.unwritten.get(place.inode);
+    if (frames === undefined) {
+      frames = new Map();
+      this.unwritten.set(place.inode, frames);
+    }
+    frames.set(place.key, frameAt(this.m, this.m.task.mm[task]!, vpn));
+  }
+
+  /** Pages that were stored to are dirty. `inEntry`: some entry that maps the frame is. */
+  judgeStored(report: Report, inEntry: (pfn: Pfn) => boolean): void {
+    const { m } = this;
+    for (const [inode, frames] of this.unwritten) {
+      for (const [index, pfn] of frames) {
+        if (cacheGet(m, inode, index) !== pfn) {
+          frames.delete(index);
+          continue;
+        }
+        if ((m.page.flags[headOf(m, pfn)]! & PG_DIRTY) !== 0 || inEntry(pfn)) continue;
+        if (!report.break('isolation')) continue;
+        const found = `page ${index}, stored to and clean`;
+        report.add('isolation', 0, -1, found, 'dirty until written back', inodeWords(m, inode));
+      }
+    }
   }
 
   loaded(report: Report, task: TaskRow, vpn: Vpn, value: number): void {

@@ -22,10 +22,15 @@ import { anonVmaPrepare } from './anon_vma.ts';
 import { addRss } from './fault_result.ts';
 import { cacheGet, filePages, linearPageIndex, markWritten } from './filemap.ts';
 import { allocFolio, folioRefAdd, headOf } from './folio.ts';
-import { splitHugePmd } from './huge_memory.ts';
 import type { Machine } from './mm_types.ts';
+import {
+  CP_TRY_CHANGE_WRITABLE,
+  CP_UFFD_WP,
+  CP_UFFD_WP_RESOLVE,
+  changeProtection,
+} from './mprotect.ts';
 import { PG_WRITTEN } from './page_flags.ts';
-import { isHugePmd, pmdSlot, pmdSlotAlloc, pteSlotAlloc, pteSlotUnder } from './pgalloc.ts';
+import { isHugePmd, pmdSlotAlloc, pteSlotAlloc } from './pgalloc.ts';
 import {
   isMarker,
   MARKER_POISONED,
@@ -34,14 +39,12 @@ import {
   makePte,
   PTE_A,
   PTE_D,
-  PTE_P,
   PTE_UFFD_WP,
   PTE_W,
-  pteMapped,
 } from './pgtable.ts';
 import { folioAddFileRmapPtes, folioAddNewAnonRmap } from './rmap.ts';
 import { SGP_NOALLOC, SGP_WRITE, shmemGetFolio, shmemResult } from './shmem.ts';
-import { OPS_FILE, OPS_NONE, OPS_SHMEM, OPS_SHMEM_ANON, VM_SHARED, VM_WRITE } from './vm_flags.ts';
+import { OPS_NONE, OPS_SHMEM, OPS_SHMEM_ANON, VM_SHARED, VM_WRITE } from './vm_flags.ts';
 import { pageProt, uffdWp } from './vma_prot.ts';
 import { vmaLookup } from './vma_tree.ts';
 
@@ -200,8 +203,9 @@ function fillShmem(
 
 /**
  * UFFDIO_WRITEPROTECT over [start, end) of one VMA: entries lose or regain their write protection.
- * Unprotecting does not make them writable; the next write faults and finds no bit.
- * Source: mm/userfaultfd.c mwriteprotect_range(), mm/mprotect.c change_protection(), 6.18.
+ * What a write fault would only make writable is so at once when protection ends: exclusive
+ * anonymous pages, dirty ones of shared memory. All others fault and find no mark.
+ * Source: mm/userfaultfd.c uffd_wp_range(), 6.18.
  */
 export function uffdWriteProtect(
   m: Machine,
@@ -210,40 +214,8 @@ export function uffdWriteProtect(
   end: Vpn,
   protect: boolean,
 ): void {
-  const mm = m.vma.mm[v]!;
-  const isFile = m.vma.ops[v] !== OPS_NONE;
-  for (let vpn = start; vpn < end; vpn++) {
-    let pmd = pmdSlot(m, mm, vpn);
-    if (pmd !== 0 && isHugePmd(m.pt[pmd]!)) {
-      const whole = vpn % 512 === 0 && vpn + 512 <= end;
-      if (whole && !(isFile && protect)) {
-        m.pt[pmd] = protectEntry(m, v, m.pt[pmd]!, protect);
-        vpn += 511;
-        continue;
-      }
-      splitHugePmd(m, v, pmd);
-      pmd = pmdSlot(m, mm, vpn);
-    }
-    let slot = pmd === 0 ? 0 : pteSlotUnder(m, pmd, vpn);
-    const pte = slot === 0 ? 0 : m.pt[slot]!;
-    if (pteMapped(pte)) {
-      m.pt[slot] = protectEntry(m, v, pte, protect);
-    } else if (pte === 0 && protect && isFile) {
-      slot = pteSlotAlloc(m, mm, vpn);
-      m.pt[slot] = makeMarker(MARKER_UFFD_WP);
-    } else if (!protect && isMarker(pte) && (pte & MARKER_UFFD_WP) !== 0) {
-      m.pt[slot] = 0;
-    }
-  }
-}
-
-function protectEntry(m: Machine, v: VmaRow, pte: number, protect: boolean): number {
-  // An entry of PROT_NONE keeps its form: not present, the other bit set.
-  if ((pte & PTE_P) === 0) return protect ? pte | PTE_UFFD_WP : pte & ~PTE_UFFD_WP;
-  if (protect) return (pte & ~PTE_W) | PTE_UFFD_WP;
-  const clear = pte & ~PTE_UFFD_WP;
-  const shared = (m.vma.flags[v]! & (VM_SHARED | VM_WRITE)) === (VM_SHARED | VM_WRITE);
-  return shared && m.vma.ops[v] !== OPS_FILE && (pte & PTE_D) !== 0 ? clear | PTE_W : clear;
+  const upgrade = (m.vma.flags[v]! & VM_WRITE) !== 0 ? CP_TRY_CHANGE_WRITABLE : 0;
+  changeProtection(m, v, start, end, protect ? CP_UFFD_WP : CP_UFFD_WP_RESOLVE | upgrade);
 }
 
 /** Errors of UFFDIO_REGISTER for one VMA of the range; 0 when it may be registered. */

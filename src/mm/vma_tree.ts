@@ -118,7 +118,8 @@ function join(m: Machine, low: VmaRow, high: VmaRow): VmaRow {
 
 /**
  * The gap of `after` changes as well. It lies at the end of the seam, or it is an ancestor: so all
- * that changed is on its way up, or on the way up to it.
+ * that changed is on its way up, or on the way up to it. The parent knew v's gap, not that of what
+ * takes v's place: it is looked at in any case.
  */
 function erase(m: Machine, mm: MmRow, v: VmaRow, after: VmaRow): void {
   const { left, right, up } = m.vma;
@@ -126,7 +127,7 @@ function erase(m: Machine, mm: MmRow, v: VmaRow, after: VmaRow): void {
   const high = right[v]!;
   const subtree = join(m, left[v]!, high);
   replace(m, mm, v, subtree);
-  if (high !== 0) updateUpwards(m, after, subtree);
+  if (high !== 0) updateUpwards(m, after, parent === 0 ? subtree : parent);
   else updateUpwards(m, parent, after);
 }
 
