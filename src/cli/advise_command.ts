@@ -14,8 +14,16 @@ import {
 } from '../advise/index.ts';
 import type { Diagnostic } from '../base/index.ts';
 import { releaseNamed, type SettingWrite } from '../replay/index.ts';
-import { readTrace, reasonOf } from '../store/index.ts';
-import { type Runner, readCosts, type Swept, sweep, threads } from '../sweep/index.ts';
+import { type ReadTrace, readTrace, reasonOf } from '../store/index.ts';
+import {
+  ownThread,
+  type Runner,
+  readCosts,
+  type Swept,
+  startThreads,
+  sweep,
+  type Threads,
+} from '../sweep/index.ts';
 import type { Trace } from '../trace/index.ts';
 import { adviseView, outcomeLine } from '../view/index.ts';
 import { adviceCsv } from './advise_csv.ts';
@@ -134,9 +142,10 @@ async function fail(
 async function runnerFor(
   path: string,
   data: { trace: Trace; kernel: string },
+  pool: Threads,
   options: AdviseOptions,
 ): Promise<Runner> {
-  if (options.queue === undefined) return await threads(data, options.jobs ?? cpus().length);
+  if (options.queue === undefined) return pool.runner(data);
   const { queueRunner, workersOf } = await import('../sweep/queue.ts');
   const runner = await queueRunner(options.queue, path, data.kernel);
   if (options.quiet !== true && (await workersOf(options.queue)) === 0) {
@@ -155,8 +164,23 @@ function queueTrouble(options: AdviseOptions, error: unknown): Diagnostic {
 }
 
 export async function adviseCommand(path: string, options: AdviseOptions): Promise<number> {
+  const jobs = options.jobs ?? cpus().length;
+  const isAlone = options.queue !== undefined || jobs === 1;
+  const pool = isAlone ? ownThread() : await startThreads(jobs);
+  try {
+    return await adviseWith(path, pool, await readTrace(path, !isAlone), options);
+  } finally {
+    await pool.close();
+  }
+}
+
+async function adviseWith(
+  path: string,
+  pool: Threads,
+  { trace, diagnostics }: ReadTrace,
+  options: AdviseOptions,
+): Promise<number> {
   const out = new Output(options);
-  const { trace, diagnostics } = await readTrace(path);
   // Of a recording without events nothing can be advised; its warning says so.
   if (trace === undefined || trace.events.rows === 0) {
     return await fail(out, path, diagnostics, options);
@@ -169,7 +193,7 @@ export async function adviseCommand(path: string, options: AdviseOptions): Promi
   const isLive = options.quiet !== true && process.stderr.isTTY === true;
   let runner: Runner;
   try {
-    runner = await runnerFor(path, data, options);
+    runner = await runnerFor(path, data, pool, options);
   } catch (error) {
     return await fail(out, path, [queueTrouble(options, error)], options);
   }

@@ -35,26 +35,36 @@ export interface Census {
   readonly contpteShare: number;
 }
 
-export function takeCensus(m: Machine): Census {
-  const anon = new Array<number>(ORDERS).fill(0);
-  const shmem = new Array<number>(ORDERS).fill(0);
-  const { flags } = m.page;
-  let waste = 0;
-  for (let pfn = 2; pfn < m.wilderness; ) {
+/** Pages, by what the last walk counted: by order, anonymous first, then shared. */
+const byOrder = new Int32Array(2 * ORDERS);
+/** Frames of which no access is known. */
+let unused = 0;
+
+/** Frames [from, to) that no access has touched. */
+function countUnused(flags: Int32Array, from: number, to: number): number {
+  let n = 0;
+  for (let pfn = from; pfn < to; pfn++) if ((flags[pfn]! & PG_WRITTEN) === 0) n++;
+  return n;
+}
+
+function walkFrames(flags: Int32Array, end: number): void {
+  byOrder.fill(0);
+  unused = 0;
+  for (let pfn = 2; pfn < end; ) {
     const f = flags[pfn]!;
-    if ((f & PG_BUDDY) !== 0) {
-      pfn += 1 << (f & ORDER_MASK);
-      continue;
+    const order = (f & (PG_HEAD | PG_BUDDY)) !== 0 ? f & ORDER_MASK : 0;
+    const next = pfn + (1 << order);
+    if ((f & (PG_ANON | PG_SWAPBACKED)) !== 0 && (f & (PG_RESERVED | PG_BUDDY)) === 0) {
+      const row = (f & PG_ANON) !== 0 ? order : ORDERS + order;
+      byOrder[row] = byOrder[row]! + (1 << order);
+      unused += countUnused(flags, pfn, next);
     }
-    const order = (f & PG_HEAD) !== 0 ? f & ORDER_MASK : 0;
-    const n = 1 << order;
-    if ((f & (PG_ANON | PG_SWAPBACKED)) !== 0 && (f & PG_RESERVED) === 0) {
-      if ((f & PG_ANON) !== 0) anon[order]! += n * 4096;
-      else shmem[order]! += n * 4096;
-      for (let i = pfn; i < pfn + n; i++) if ((flags[i]! & PG_WRITTEN) === 0) waste += 4096;
-    }
-    pfn += n;
+    pfn = next;
   }
+}
+
+export function takeCensus(m: Machine): Census {
+  walkFrames(m.page.flags as Int32Array, m.wilderness);
   let mapped = 0;
   let byPmd = 0;
   let byRuns = 0;
@@ -65,10 +75,11 @@ export function takeCensus(m: Machine): Census {
     byPmd += covered.pmd;
     byRuns += covered.runs;
   }
+  const bytes = Array.from(byOrder, (pages) => pages * 4096);
   return {
-    anonByOrder: anon,
-    shmemByOrder: shmem,
-    waste,
+    anonByOrder: bytes.slice(0, ORDERS),
+    shmemByOrder: bytes.slice(ORDERS),
+    waste: unused * 4096,
     mapped: mapped * 4096,
     thpShare: mapped === 0 ? 0 : byPmd / mapped,
     contpteShare: mapped === 0 ? 0 : (byPmd + byRuns) / mapped,

@@ -45,7 +45,7 @@ export interface Series {
 }
 
 /** A census is taken again when memory has grown by this much since the last one. */
-const CENSUS_GROWTH = 1.08;
+const CENSUS_GROWTH = 1.05;
 
 export class Peaks {
   /** Pages, and the row before which they were in use. */
@@ -54,21 +54,22 @@ export class Peaks {
   time = 0;
   anon = 0;
   shmem = 0;
-  readonly #wantsCensus: boolean;
   #census: Census | undefined;
-  #censusMemory = 0;
+  /** Pages in use from which the next census is taken. */
+  #censusFrom: number;
   readonly series: Series = { time: [], anon: [], shmem: [], file: [], huge: [], faults: [] };
 
-  constructor(wantsCensus = false) {
-    this.#wantsCensus = wantsCensus;
+  /** Censuses are taken on the way from `censusFrom` pages on; undefined: none. */
+  constructor(censusFrom: number | undefined) {
+    this.#censusFrom = censusFrom ?? Number.POSITIVE_INFINITY;
   }
 
   /**
-   * What the memory looked like when it was within CENSUS_GROWTH of its largest: taken on the way,
-   * where a second run up to the peak would be too dear.
+   * What the memory looked like when it was within CENSUS_GROWTH of its largest, where a second run
+   * up to the peak would be too dear; undefined when it was never so large.
    */
-  census(m: Machine): Census {
-    return this.#census ?? takeCensus(m);
+  get census(): Census | undefined {
+    return this.#census;
   }
 
   /** To be called before memory of `process` may become less. */
@@ -86,8 +87,8 @@ export class Peaks {
     this.row = row;
     this.shmem = m.vmstat[NR_SHMEM]!;
     this.anon = used - this.shmem;
-    if (!this.#wantsCensus || used < this.#censusMemory * CENSUS_GROWTH) return;
-    this.#censusMemory = used;
+    if (used < this.#censusFrom) return;
+    this.#censusFrom = used * CENSUS_GROWTH;
     this.#census = takeCensus(m);
   }
 

@@ -47,8 +47,8 @@ export interface ReplayOptions {
   readonly thpDisabled?: boolean;
   /** Samples over the time of the recording; 0 = none. */
   readonly samples?: number;
-  /** Take a census on the way, near the peak. */
-  readonly census?: boolean;
+  /** Take censuses on the way, near the peak: from so many pages in use on. */
+  readonly censusFrom?: number;
   /** Stop before this row. */
   readonly until?: number;
   /** A machine of equal size that is used no more. */
@@ -97,7 +97,7 @@ export function startReplay(trace: Trace, options: ReplayOptions): Replayed {
     trace,
     kernel,
     new FileBook(trace, kernel.state),
-    new Peaks(options.census),
+    new Peaks(options.censusFrom),
     {
       recordedPlaces: placementOf(m.settings) === then.placement,
       thpDisabled: options.thpDisabled === true,

@@ -1,5 +1,5 @@
 /** Accesses: the hot half of a replay. */
-import type { VmaRow, Vpn } from '../base/index.ts';
+import { modPow2, PMD_PAGES, type VmaRow, type Vpn } from '../base/index.ts';
 import { headOf } from '../mm/folio.ts';
 import {
   ACCESS_EXEC,
@@ -7,13 +7,12 @@ import {
   ACCESS_WRITE,
   accessSlot,
   faultedFrame,
-  frameAt,
-  leafSlot,
   vmaForAccess,
 } from '../mm/memory.ts';
 import type { Machine } from '../mm/mm_types.ts';
-import { ORDER_MASK, PG_WRITTEN } from '../mm/page_flags.ts';
-import { PTE_MAPPED } from '../mm/pgtable.ts';
+import { ORDER_MASK, PG_ANON, PG_SWAPBACKED, PG_WRITTEN } from '../mm/page_flags.ts';
+import { pmdSlot } from '../mm/pgalloc.ts';
+import { PTE_MAPPED, ptePfn, pteSlotIn } from '../mm/pgtable.ts';
 import {
   OPS_FILE,
   OPS_NONE,
@@ -50,7 +49,11 @@ function touchPage(r: Replay, process: Process, vpn: Vpn, kind: number, fault: n
   const mm = m.task.mm[task]!;
   tally.touches++;
   tally.recorded += fault & FAULT_TAKEN;
-  const slot = leafSlot(m, mm, vpn);
+  // leafSlot(), in two steps: where the entry stands tells its frame.
+  const upper = pmdSlot(m, mm, vpn);
+  const table = m.pt[upper]!;
+  const isHuge = (table & PTE_MAPPED) !== 0;
+  const slot = isHuge || table === 0 ? upper : pteSlotIn(table, vpn);
   const entry = m.pt[slot]!;
   if (entry === 0 && !prepare(r, process, vpn, kind, fault)) return;
   const { minflt, majflt } = m.task;
@@ -68,8 +71,8 @@ function touchPage(r: Replay, process: Process, vpn: Vpn, kind: number, fault: n
     process.minflt += taken;
     if ((fault & FAULT_KERNEL) !== 0) tally.kernel += taken;
   } else {
-    pfn = frameAt(m, mm, vpn);
-    if ((fault & FAULT_TAKEN) !== 0) unneeded(r, process, vpn, fault);
+    pfn = ptePfn(entry) + (isHuge ? modPow2(vpn, PMD_PAGES) : 0);
+    if ((fault & FAULT_TAKEN) !== 0) unneeded(r, process, vpn, pfn, fault);
   }
   m.page.flags[pfn] = m.page.flags[pfn]! | PG_WRITTEN;
 }
@@ -106,14 +109,18 @@ function kindOf(m: Machine, v: VmaRow, entry: number, kind: number): number {
  * read again), and no setting of large folios changes it: the fault is counted. In other memory a
  * larger folio has saved it.
  */
-function unneeded(r: Replay, process: Process, vpn: Vpn, fault: number): void {
-  const v = vmaForAccess(r.m, process.task, vpn);
-  if (isFile(r.m, v) && r.sameFaultAround) carry(r, process, KIND_FILE, fault);
-  else r.tally.saved++;
-}
-
-function isFile(m: Machine, v: VmaRow): boolean {
-  return m.vma.ops[v] === OPS_FILE;
+function unneeded(r: Replay, process: Process, vpn: Vpn, pfn: number, fault: number): void {
+  // No mapping of a file has large anonymous folios, nor memory of shmem.
+  const f = r.m.page.flags[headOf(r.m, pfn)]!;
+  const isLargeAnon = (f & PG_ANON) !== 0 && (f & ORDER_MASK) !== 0;
+  const isShmem = (f & (PG_ANON | PG_SWAPBACKED)) === PG_SWAPBACKED;
+  if (!isLargeAnon && !isShmem && r.sameFaultAround) {
+    if (r.m.vma.ops[vmaForAccess(r.m, process.task, vpn)] === OPS_FILE) {
+      carry(r, process, KIND_FILE, fault);
+      return;
+    }
+  }
+  r.tally.saved++;
 }
 
 /** Counted as it was recorded. */

@@ -12,6 +12,7 @@ import {
   KEY_SCHEMA,
   MAGIC,
   makeEvents,
+  makeSharedEvents,
   metaFrom,
   parseFooter,
   rangeOf,
@@ -28,10 +29,13 @@ import { readForeign } from './foreign.ts';
 const TAIL = 8;
 /** How much is searched at a time for the footer of a torn file. */
 const WINDOW = 1 << 22;
+/** What zlib allows. */
+const LEAST_CHUNK = 64;
 const FOOTER_MOST = 1 << 28;
 
-function inflate(bytes: Uint8Array): Uint8Array {
-  return gunzipSync(bytes);
+/** In one piece of the known size: pieces of the usual 16 kB are all copied once more. */
+function inflate(bytes: Uint8Array, plainBytes: number): Uint8Array {
+  return gunzipSync(bytes, { chunkSize: Math.max(plainBytes, LEAST_CHUNK) });
 }
 
 /** A file that is open, with its newest whole footer. */
@@ -216,15 +220,15 @@ export interface ReadTrace {
   readonly diagnostics: readonly Diagnostic[];
 }
 
-/** The whole trace in memory. Of a damaged one, the part before the damage. */
-export async function readTrace(path: string): Promise<ReadTrace> {
+/** The whole trace in memory (`shared`: by threads). Of a damaged one, the part before the damage. */
+export async function readTrace(path: string, shared = false): Promise<ReadTrace> {
   const { open, diagnostics } = openTrace(path);
   if (open === undefined) return { trace: undefined, diagnostics };
   const found = [...diagnostics];
   try {
     const { footer } = open;
     const names = new NameTable();
-    const events = makeEvents(footer.rows);
+    const events = shared ? makeSharedEvents(footer.rows) : makeEvents(footer.rows);
     if (footer.ours) {
       for (let i = 0; i < footer.groups.length; i++) {
         const { rows } = footer.groups[i]!;

@@ -11,6 +11,8 @@ export interface SweepData {
 /** Without a candidate: the recording itself. */
 export interface Job {
   readonly candidate: Candidate | undefined;
+  /** Bytes in use at the recording's own peak, where it is known: see Trial. */
+  readonly least?: number;
 }
 
 export type Answer = { readonly outcome: Outcome } | { readonly recorded: Recorded };
@@ -22,5 +24,5 @@ export function makeTrial({ trace, kernel }: SweepData): Trial {
 export function answer(trial: Trial, job: Job): Answer {
   return job.candidate === undefined
     ? { recorded: trial.recorded() }
-    : { outcome: trial.run(job.candidate) };
+    : { outcome: trial.run(job.candidate, job.least) };
 }

@@ -48,43 +48,60 @@ function alone(data: SweepData): Runner {
 
 let sweeps = 0;
 
-export async function threads(data: SweepData, jobs: number): Promise<Runner> {
-  return jobs === 1 ? alone(data) : await workerThreads(data, jobs);
+/** Threads that are there already, and wait for a trace. */
+export interface Threads {
+  runner(data: SweepData): Runner;
+  close(): Promise<void>;
 }
 
-/** `jobs` threads, this one none of them. */
-export async function workerThreads(data: SweepData, jobs: number): Promise<Runner> {
+/** `jobs` threads, this one none of them: they start while the trace is read. */
+export async function startThreads(jobs: number): Promise<Threads> {
   const { Tinypool } = await import('tinypool');
-  const shared = { ...data, trace: shareTrace(data.trace) };
-  const sweepNumber = sweeps++;
   const pool = new Tinypool({
     filename: workerFile(),
     minThreads: jobs,
     maxThreads: jobs,
     isolateWorkers: false,
   });
-  return {
-    run: (job) => {
-      const asked: ThreadJob = { sweep: sweepNumber, data: shared, job };
-      return pool.run(asked) as Promise<Answer>;
-    },
-    close: () => pool.destroy(),
+  let closed: Promise<void> | undefined;
+  const close = (): Promise<void> => {
+    closed ??= pool.destroy();
+    return closed;
   };
+  return {
+    close,
+    runner: (data) => {
+      const shared = { ...data, trace: shareTrace(data.trace) };
+      const sweepNumber = sweeps++;
+      return {
+        run: (job) => {
+          const asked: ThreadJob = { sweep: sweepNumber, data: shared, job };
+          return pool.run(asked) as Promise<Answer>;
+        },
+        close,
+      };
+    },
+  };
+}
+
+/** One thread: this one. */
+export function ownThread(): Threads {
+  return { runner: alone, close: async () => {} };
 }
 
 export async function sweep(request: SweepRequest, runner: Runner): Promise<Swept> {
   const { candidates, onOutcome } = request;
   let done = 0;
   let total = candidates?.length ?? 0;
-  const one = async (candidate: Candidate): Promise<Outcome> => {
-    const got = await runner.run({ candidate });
+  const one = async (candidate: Candidate, least: number): Promise<Outcome> => {
+    const got = await runner.run({ candidate, least });
     if (!('outcome' in got)) throw new Error('a worker answered another question');
     done++;
     onOutcome?.(got.outcome, done, total);
     return got.outcome;
   };
   const recording = runner.run({ candidate: undefined });
-  const reference = one(REFERENCE);
+  const reference = one(REFERENCE, 0);
   // A rejection is seen where it is awaited below.
   reference.catch(() => {});
   const seen = await recording;
@@ -92,6 +109,10 @@ export async function sweep(request: SweepRequest, runner: Runner): Promise<Swep
   const wanted = candidates ?? defaultCandidates(seen.recorded.traits);
   const others = wanted.filter((candidate) => candidate.name !== REFERENCE.name);
   total = others.length + 1;
-  const outcomes = await Promise.all([reference, ...others.map(one)]);
+  const least = seen.recorded.base.memory;
+  const outcomes = await Promise.all([
+    reference,
+    ...others.map((candidate) => one(candidate, least)),
+  ]);
   return { recorded: seen.recorded, reference: outcomes[0]!, outcomes };
 }

@@ -13,7 +13,7 @@ import type { Runner } from './pool.ts';
 
 export const QUEUE_NAME = 'faultline-sweep';
 /** Rises when the same job would give another answer. */
-const ANSWER_VERSION = 1;
+const ANSWER_VERSION = 2;
 /** Traces and results stay this long, seconds. */
 const KEPT = 24 * 3600;
 const CONNECT_MS = 4000;
@@ -64,7 +64,13 @@ export async function connect(url: string): Promise<Redis> {
 
 function jobNumber(asked: QueuedJob): string {
   const { trace, kernel, job } = asked;
-  const text = JSON.stringify([ANSWER_VERSION, trace, kernel, job.candidate ?? null]);
+  const text = JSON.stringify([
+    ANSWER_VERSION,
+    trace,
+    kernel,
+    job.candidate ?? null,
+    job.least ?? 0,
+  ]);
   return createHash('sha256').update(text).digest('hex');
 }
 

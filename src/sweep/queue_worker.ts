@@ -6,7 +6,7 @@ import { Worker } from 'bullmq';
 import { readTrace } from '../store/index.ts';
 import type { Trace } from '../trace/index.ts';
 import type { Answer } from './job.ts';
-import { type Runner, workerThreads } from './pool.ts';
+import { type Runner, startThreads } from './pool.ts';
 import {
   connect,
   LOCK_MS,
@@ -48,10 +48,10 @@ export async function startWorker(
     if (bytes === null) throw new Error('the trace is no longer in the queue');
     const path = join(folder, hash);
     writeFileSync(path, bytes);
-    const { trace } = await readTrace(path);
+    const [threads, { trace }] = await Promise.all([startThreads(jobs), readTrace(path, true)]);
     rmSync(path);
     if (trace === undefined) throw new Error('the trace in the queue cannot be read');
-    return await workerThreads({ trace: trace as Trace, kernel }, jobs);
+    return threads.runner({ trace: trace as Trace, kernel });
   };
 
   const runnerFor = async ({ trace, kernel }: QueuedJob): Promise<Runner> => {

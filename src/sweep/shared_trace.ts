@@ -5,6 +5,8 @@ import { EVENT_COLUMNS, type Events, type Trace } from '../trace/index.ts';
 export type SharedTrace = Trace;
 
 export function shareTrace(trace: Trace): SharedTrace {
+  // Read into shared memory already.
+  if ((trace.events.vpn.buffer as unknown) instanceof SharedArrayBuffer) return trace;
   const events: Record<string, unknown> = { rows: trace.events.rows };
   for (const name of EVENT_COLUMNS) {
     const column = trace.events[name];

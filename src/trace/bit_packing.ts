@@ -72,17 +72,29 @@ export function encodeHybrid(values: Int32Array, rows: number, width: number, ou
 
 export type NumberColumn = Float64Array | Int32Array | Uint16Array | Uint8Array;
 
-/** Indexes of one packed run; the columns' own types are looked at once a run, not once a value. */
-let unpacked = new Int32Array(1 << 12);
+/**
+ * Indexes that wait to be looked up: the columns' own types are looked at once for many values. The
+ * cost of a store into an array of one of four types is ten times that of one whose type is known.
+ */
+let indexes = new Int32Array(1 << 13);
+/** Looked up when there are so many. */
+const ENOUGH = 1 << 12;
+/** A run of this length is filled at once. */
+const LONG_RUN = 64;
 
-function unpackInts(bytes: Uint8Array, start: number, width: number, count: number): Int32Array {
-  if (unpacked.length < count) unpacked = new Int32Array(count * 2);
-  const out = unpacked;
+function unpackInts(
+  bytes: Uint8Array,
+  start: number,
+  width: number,
+  count: number,
+  out: Int32Array,
+  from: number,
+): void {
   const mask = (1 << width) - 1;
   let at = start;
   let word = 0;
   let filled = 0;
-  for (let i = 0; i < count; i++) {
+  for (let i = from; i < from + count; i++) {
     while (filled < width) {
       word |= bytes[at++]! << filled;
       filled += 8;
@@ -91,7 +103,6 @@ function unpackInts(bytes: Uint8Array, start: number, width: number, count: numb
     word >>>= width;
     filled -= width;
   }
-  return out;
 }
 
 // One function a type: each has arrays of one kind only, which is several times as fast.
@@ -132,6 +143,14 @@ function lookUpU8(
   for (let i = 0; i < count; i++) out[at + i] = dictionary[from[i]!]!;
 }
 
+/** What the first `count` indexes stand for goes into the rows from `at` on. */
+function lookUp(dictionary: Float64Array, count: number, out: NumberColumn, at: number): void {
+  if (out instanceof Float64Array) lookUpF64(dictionary, indexes, count, out, at);
+  else if (out instanceof Int32Array) lookUpI32(dictionary, indexes, count, out, at);
+  else if (out instanceof Uint16Array) lookUpU16(dictionary, indexes, count, out, at);
+  else lookUpU8(dictionary, indexes, count, out, at);
+}
+
 /** What a dictionary's indexes stand for goes into the column. */
 export function decodeHybrid(
   cursor: Cursor,
@@ -141,30 +160,47 @@ export function decodeHybrid(
   out: NumberColumn,
   from: number,
 ): void {
-  let row = from;
+  const { bytes } = cursor;
   const end = from + rows;
-  while (row < end) {
+  let row = from;
+  let held = 0;
+  while (row + held < end) {
     const head = readVarint(cursor);
+    const left = end - row - held;
     if (head % 2 === 0) {
       let value = 0;
-      for (let bits = 0; bits < width; bits += 8) value |= cursor.bytes[cursor.at++]! << bits;
-      const to = Math.min(end, row + head / 2);
-      if (to - row > 64) out.fill(dictionary[value]!, row, to);
-      else for (; row < to; row++) out[row] = dictionary[value]!;
-      row = to;
-      if (head === 0) return;
-      continue;
+      for (let bits = 0; bits < width; bits += 8) value |= bytes[cursor.at++]! << bits;
+      const count = Math.min(left, head / 2);
+      if (count === 0) break;
+      if (count <= LONG_RUN) {
+        for (let i = 0; i < count; i++) indexes[held + i] = value;
+        held += count;
+      } else {
+        lookUp(dictionary, held, out, row);
+        row += held;
+        held = 0;
+        out.fill(dictionary[value]!, row, row + count);
+        row += count;
+      }
+    } else {
+      const packed = (head - 1) * 4;
+      const count = Math.min(packed, left);
+      if (held + count + LONG_RUN > indexes.length) {
+        const grown = new Int32Array((held + count + LONG_RUN) * 2);
+        grown.set(indexes);
+        indexes = grown;
+      }
+      unpackInts(bytes, cursor.at, width, count, indexes, held);
+      cursor.at += (packed / 8) * width;
+      held += count;
     }
-    const packed = (head - 1) * 4;
-    const count = Math.min(packed, end - row);
-    const indexes = unpackInts(cursor.bytes, cursor.at, width, count);
-    cursor.at += (packed / 8) * width;
-    if (out instanceof Float64Array) lookUpF64(dictionary, indexes, count, out, row);
-    else if (out instanceof Int32Array) lookUpI32(dictionary, indexes, count, out, row);
-    else if (out instanceof Uint16Array) lookUpU16(dictionary, indexes, count, out, row);
-    else lookUpU8(dictionary, indexes, count, out, row);
-    row += count;
+    if (held >= ENOUGH) {
+      lookUp(dictionary, held, out, row);
+      row += held;
+      held = 0;
+    }
   }
+  lookUp(dictionary, held, out, row);
 }
 
 /** One miniblock: 32 values of up to 53 bits. */

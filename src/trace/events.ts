@@ -52,22 +52,32 @@ export const EVENT_COLUMNS: readonly EventColumn[] = [
   'result',
 ];
 
-export function makeEvents(capacity: number): Events {
+function eventsIn(rows: number, room: (bytes: number) => ArrayBuffer): Events {
   return {
     rows: 0,
-    time: new Float64Array(capacity),
-    pid: new Int32Array(capacity),
-    tid: new Int32Array(capacity),
-    op: new Uint8Array(capacity),
-    vpn: new Float64Array(capacity),
-    offset: new Uint16Array(capacity),
-    length: new Float64Array(capacity),
-    arg: new Int32Array(capacity),
-    arg2: new Int32Array(capacity),
-    pgoff: new Float64Array(capacity),
-    name: new Int32Array(capacity),
-    result: new Float64Array(capacity),
+    time: new Float64Array(room(rows * 8)),
+    pid: new Int32Array(room(rows * 4)),
+    tid: new Int32Array(room(rows * 4)),
+    op: new Uint8Array(room(rows)),
+    vpn: new Float64Array(room(rows * 8)),
+    offset: new Uint16Array(room(rows * 2)),
+    length: new Float64Array(room(rows * 8)),
+    arg: new Int32Array(room(rows * 4)),
+    arg2: new Int32Array(room(rows * 4)),
+    pgoff: new Float64Array(room(rows * 8)),
+    name: new Int32Array(room(rows * 4)),
+    result: new Float64Array(room(rows * 8)),
   };
+}
+
+export function makeEvents(capacity: number): Events {
+  return eventsIn(capacity, (bytes) => new ArrayBuffer(bytes));
+}
+
+/** The same in memory that threads can share. */
+export function makeSharedEvents(capacity: number): Events {
+  // A typed array over shared memory is used like any other; its type in TypeScript is another one.
+  return eventsIn(capacity, (bytes) => new SharedArrayBuffer(bytes) as unknown as ArrayBuffer);
 }
 
 /** Makes room for at least `capacity` rows; the columns are new arrays afterwards. */
