@@ -4,7 +4,7 @@ import { type Line, line } from '../view/index.ts';
 import { EXIT_DISAGREES, EXIT_INPUT, EXIT_OK } from './exit.ts';
 import { Coverage, runUnbundled, unbundledMain } from './fuzz_coverage.ts';
 import { FuzzRun } from './fuzz_run.ts';
-import { type FuzzState, newState, StateDirectory } from './fuzz_state.ts';
+import { DIVERGES_AGAIN, type FuzzState, newState, StateDirectory } from './fuzz_state.ts';
 import { exitOf, isSession, openSession } from './host_session.ts';
 import { cliError } from './input.ts';
 import { Output, type OutputOptions, writeJson } from './output.ts';
@@ -86,8 +86,16 @@ function summaryLines(state: FuzzState, shown: number): Line[] {
   if (Object.keys(state.refused).length > 0) {
     lines.push(line('cannot be asked there:'), ...counted(state.refused));
   }
-  if (state.fleeting.length > 0) {
-    lines.push(line(`did not show again: programs ${state.fleeting.join(', ')}`));
+  const { unstable } = state;
+  if (unstable.length > 0) {
+    const what = unstable.length === 1 ? 'program was' : 'programs were';
+    lines.push(line(`unstable: ${unstable.length} ${what} answered otherwise when asked again:`));
+    for (const { program, kind, file, later } of unstable.slice(0, shown)) {
+      const again = later.filter((one) => one === DIVERGES_AGAIN).length;
+      const kept = file === '' ? '' : `  ${file}`;
+      lines.push(line(`  program ${program}: ${kind}, again ${again} of ${later.length}${kept}`));
+    }
+    if (unstable.length > shown) lines.push(line(`  … and ${unstable.length - shown} more`));
   }
   return lines;
 }

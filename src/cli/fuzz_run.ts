@@ -19,7 +19,7 @@ import {
   verifyProgram,
 } from '../lab/index.ts';
 import { type Parsed, parseProgram } from '../scenario/index.ts';
-import type { FuzzState, StateDirectory } from './fuzz_state.ts';
+import { AGREES, DIVERGES_AGAIN, type FuzzState, type StateDirectory } from './fuzz_state.ts';
 import { type HostSession, isSession, openSession, type SessionOptions } from './host_session.ts';
 
 type Program = Parsed['program'];
@@ -27,6 +27,8 @@ type Program = Parsed['program'];
 const FAULT_AROUND = '/sys/kernel/debug/fault_around_bytes';
 /** Findings of one kind beyond these are kept as they are. */
 const SHRUNK_PER_KIND = 2;
+/** How often a program that diverged is asked again, alone, before it is believed. */
+const ASKED_AGAIN = 3;
 /** Programs that wait in an executor's pipe beside the one that runs. */
 const IN_FLIGHT_PER_JOB = 3;
 
@@ -37,9 +39,18 @@ interface Ran {
   readonly refused?: string;
 }
 
+interface How {
+  /** In a process that has played other programs; else each has one of its own. */
+  readonly reuse?: boolean;
+  /** With a new executor when this one is gone. */
+  readonly again?: boolean;
+}
+
 interface Found {
   readonly index: number;
   readonly text: string;
+  /** The program with the answers of the first time. */
+  readonly scenario: string;
   readonly divergence: Divergence;
 }
 
@@ -125,7 +136,7 @@ export class FuzzRun {
   async #one(index: number): Promise<void> {
     const { state } = this;
     const text = programText(state.seed, index, state.steps, this.#can);
-    const ran = await this.#ask(text, isFull(index));
+    const ran = await this.#ask(text, isFull(index), { reuse: true });
     if (ran === undefined) return;
     state.programs++;
     if (ran.refused !== undefined) {
@@ -145,11 +156,12 @@ export class FuzzRun {
   }
 
   /** Asks both kernels. When the executor is gone, once more with a new one. */
-  async #ask(text: string, full: boolean, again = true): Promise<Ran | undefined> {
+  async #ask(text: string, full: boolean, how: How = {}): Promise<Ran | undefined> {
+    const { reuse = false, again = true } = how;
     const { program, diagnostics } = parseProgram(text, 'fuzz.fl');
     const bad = diagnostics.find((d) => d.severity === 'error');
     const host = this.#host;
-    const transcript = await host.execute(program, { observe: full ? 'full' : 'pages' });
+    const transcript = await host.execute(program, { observe: full ? 'full' : 'pages', reuse });
     if (bad !== undefined) return { program, transcript, refused: bad.message };
     // A setting that is refused or missing there shows in the comparison, unless the model agrees.
     const error = transcript.notes.find(
@@ -157,7 +169,7 @@ export class FuzzRun {
     );
     if (error?.code === 'HOST015' && again) {
       if (!(await this.#reopen(host))) return undefined;
-      return await this.#ask(text, full, false);
+      return await this.#ask(text, full, { reuse, again: false });
     }
     if (error !== undefined)
       return { program, transcript, refused: `${error.code} ${error.message}` };
@@ -213,7 +225,7 @@ export class FuzzRun {
     const file = this.#directory.saveFinding(state.seed, index, scenario);
     const kind = divergenceKind(divergence);
     state.findings.push({ program: index, kind, divergence, file, shrunk: false });
-    this.#found.push({ index, text, divergence });
+    this.#found.push({ index, text, scenario, divergence });
   }
 
   #origin(program: number) {
@@ -229,17 +241,47 @@ export class FuzzRun {
     await this.#hold('');
     for (const finding of found) {
       if (this.failure !== undefined) return;
-      await this.#shrink(finding);
+      await this.#settleOne(finding);
       this.#save();
       this.#hooks.progress(this.state);
     }
   }
 
-  async #shrink({ index, text, divergence }: Found): Promise<void> {
-    const { state } = this;
+  /** What each later time shows; only what shows each time is a divergence, all else is unstable. */
+  async #askAgain({ text, divergence, index }: Found): Promise<string[] | undefined> {
     const kind = divergenceKind(divergence);
+    const later: string[] = [];
+    for (let i = 0; i < ASKED_AGAIN; i++) {
+      const ran = await this.#ask(text, isFull(index));
+      if (ran === undefined) return undefined;
+      const now = ran.result?.divergence;
+      const { refused = AGREES } = ran;
+      if (now === undefined) later.push(refused);
+      else later.push(isSame(now, divergence) ? DIVERGES_AGAIN : otherwise(now, kind));
+    }
+    return later;
+  }
+
+  async #settleOne(found: Found): Promise<void> {
+    const { state } = this;
+    const { index, divergence, scenario } = found;
+    const later = await this.#askAgain(found);
+    // The executor is gone for good: the finding stays as it is.
+    if (later === undefined) return;
+    const kind = divergenceKind(divergence);
+    if (later.some((one) => one !== DIVERGES_AGAIN)) {
+      const file = this.#directory.saveUnstable(state.seed, index, scenario);
+      const at = state.findings.findIndex((f) => f.program === index);
+      state.findings.splice(at, 1);
+      state.unstable.push({ program: index, kind, divergence, file, later });
+      return;
+    }
     const alike = state.findings.filter((f) => f.kind === kind && f.shrunk).length;
-    if (alike >= SHRUNK_PER_KIND) return;
+    if (alike < SHRUNK_PER_KIND) await this.#shrink(found, kind);
+  }
+
+  async #shrink({ index, text, divergence }: Found, kind: string): Promise<void> {
+    const { state } = this;
     const full = isFull(index);
     let last: { ran: Ran; divergence: Divergence; lines: readonly string[] } | undefined;
     const shows = async (lines: readonly string[]): Promise<boolean> => {
@@ -254,13 +296,7 @@ export class FuzzRun {
       return true;
     };
     const at = state.findings.findIndex((f) => f.program === index);
-    const whole = text.trimEnd().split('\n');
-    if (!(await shows(whole))) {
-      state.findings.splice(at, 1);
-      state.fleeting.push(index);
-      return;
-    }
-    await shrinkLines(whole.slice(0, divergence.line), shows);
+    await shrinkLines(text.trimEnd().split('\n').slice(0, divergence.line), shows);
     if (last === undefined) return;
     const { ran, lines } = last;
     const small = findingText(
@@ -273,4 +309,15 @@ export class FuzzRun {
     const file = this.#directory.saveFinding(state.seed, index, small);
     state.findings[at] = { program: index, kind, divergence: last.divergence, file, shrunk: true };
   }
+}
+
+function isSame(a: Divergence, b: Divergence): boolean {
+  const keys = ['step', 'task', 'address', 'observable', 'model', 'kernel'] as const;
+  return keys.every((key) => a[key] === b[key]);
+}
+
+/** Of the same kind, but another value or at another place. */
+function otherwise(now: Divergence, kind: string): string {
+  const other = divergenceKind(now);
+  return other === kind ? `${kind} (model ${now.model}, kernel ${now.kernel})` : other;
 }

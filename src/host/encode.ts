@@ -49,6 +49,8 @@ export const PROGRAM_LAYOUT = 16;
 export const PROGRAM_HOLD = 32;
 /** Settings are as they were after the last program of this executor: they need not be read. */
 export const PROGRAM_KEPT = 64;
+/** The first task may be the last program's, made clean (executor/keep.c). */
+export const PROGRAM_REUSE = 128;
 
 export const LEVELS = { none: 0, pages: 1, full: 2 } as const;
 export type Level = keyof typeof LEVELS;

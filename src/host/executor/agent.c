@@ -14,7 +14,9 @@
 #define SYS_madvise 28
 #define SYS_clone 56
 #define SYS_execve 59
+#define SYS_wait4 61
 #define SYS_exit_group 231
+#define SYS_close_range 436
 #define SYS_gettid 186
 #define SYS_sigaltstack 131
 #define SYS_getrusage 98
@@ -288,6 +290,21 @@ static s64 do_clone(struct area *area, struct request *request, u64 stack) {
   return result;
 }
 
+/* ---- between two programs --------------------------------------------------------------- */
+
+/* Descriptors, mappings and children of the last program; 0, or what could not be done. */
+static s64 clean(struct area *area, u64 stack) {
+  s64 error = call3(SYS_close_range, 3, REQUEST_FD(0) - 1, 0);
+  if (error == 0) error = call3(SYS_munmap, 0, IMAGE_START, 0);
+  if (error == 0) error = call3(SYS_munmap, IMAGE_END, stack - IMAGE_END, 0);
+  if (error) return error;
+  s64 child;
+  do child = call6(SYS_wait4, ~0UL, 0, 0x40000001 /* WNOHANG, __WALL */, 0, 0, 0);
+  while (child > 0);
+  touch(area->kernel_stack, STACK_END);
+  return child == -10 /* ECHILD */ ? 0 : -1;
+}
+
 /* ---- the loop --------------------------------------------------------------------------- */
 
 static void receive(struct area *area, struct request *request) {
@@ -340,6 +357,8 @@ void serve(struct area *area) {
       if (result == 0) continue;
       reply->result = result;
       if (result < 0) count_faults(&area->after);
+    } else if (request->op == REQ_CLEAN) {
+      reply->result = clean(area, a[0]);
     } else if (request->op == REQ_EXECVE) {
       reply->result = call3(SYS_execve, a[0], a[1], a[2]);
       count_faults(&area->after);

@@ -232,10 +232,10 @@ int await_death(int task) {
   return -1;
 }
 
-static int open_of(int pid, const char *name) {
+int open_task_file(int pid, const char *name) {
   char path[64];
   snprintf(path, sizeof path, "/proc/%d/%s", pid, name);
-  return open(path, O_RDONLY | O_CLOEXEC);
+  return open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 }
 
 static void close_files(struct task *t) {
@@ -250,8 +250,8 @@ static void close_files(struct task *t) {
 void reopen(int task) {
   struct task *t = &tasks[task];
   close_files(t);
-  t->pagemap = open_of(t->pid, "pagemap");
-  t->maps = open_of(t->pid, "maps");
+  t->pagemap = open_task_file(t->pid, "pagemap");
+  t->maps = open_task_file(t->pid, "maps");
   forget_observation(task);
 }
 
@@ -299,7 +299,16 @@ void forget(int task) {
   forget_observation(task);
 }
 
+/* The one that played the last program is as good as a new one. */
+static int go_on_with_kept(void) {
+  drop_kept_task();
+  tasks[0].used = 1;
+  forget_observation(0);
+  return tasks[0].pid;
+}
+
 int start_first_task(void) {
+  if (has_kept_task()) return go_on_with_kept();
   struct request request = {.op = REQ_CLONE, .flags = REQ_OWN_STACK};
   request.bytes = request.span = sizeof request;
   /* A child of ours, not of the zygote: we reap it. */
@@ -333,33 +342,55 @@ static void await_free_number(int pid) {
   fcntl(to_agent[0], F_SETOWN, 0);
 }
 
-/* Nothing of the program may be alive or unread when the next one starts. */
-void end_program(void) {
-  for (int i = 0; i < TASKS_MAX; i++)
-    if (tasks[i].alive) kill(tasks[i].pid, SIGKILL);
-  for (int i = 0; i < TASKS_MAX; i++) {
-    if (!tasks[i].alive) continue;
-    if (await_death(i) < 0) die("task %d (pid %d) cannot be killed", i, tasks[i].pid);
-    forget(i);
-  }
-  /*
-   * Children of dead tasks have become ours: the inspector is the first process of its namespace.
-   * A process can be reaped a moment after the last of its threads is seen dead, so we wait for it.
-   */
-  for (int i = 0; i < TASKS_MAX; i++)
+/* A task that is done with; what is left of it in our books is cleared by clear_books(). */
+static void end_task(int task) {
+  if (await_death(task) < 0) die("task %d (pid %d) cannot be killed", task, tasks[task].pid);
+  forget(task);
+}
+
+/*
+ * Children of dead tasks have become ours: the inspector is the first process of its namespace.
+ * A process can be reaped a moment after the last of its threads is seen dead, so we wait for it.
+ */
+static void reap(int from) {
+  for (int i = from; i < TASKS_MAX; i++)
     if (tasks[i].used && tasks[i].process == i) waitid(P_PID, (id_t)tasks[i].pid, NULL, WEXITED | __WALL);
   for (;;) {
     siginfo_t info = {0};
     if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | __WALL) < 0 || info.si_pid == 0) break;
     if (info.si_pid == tasks[ZYGOTE].pid) die("the zygote died");
   }
-  for (int i = 0; i < TASKS_MAX; i++)
+}
+
+static void clear_books(int from) {
+  for (int i = from; i < TASKS_MAX; i++)
     if (tasks[i].used) await_free_number(tasks[i].pid);
-  for (int i = 0; i < TASKS_MAX; i++) {
+  for (int i = from; i < TASKS_MAX; i++) {
     if (tasks[i].used) {
       drain(from_agent[i]);
       drain(agent_in[i]);
     }
     tasks[i].used = 0;
   }
+}
+
+/* Nothing of the program may be alive or unread when the next one starts, but its first task. */
+int end_program(int reuse) {
+  int first = reuse ? 1 : 0;
+  for (int i = first; i < TASKS_MAX; i++)
+    if (tasks[i].alive) kill(tasks[i].pid, SIGKILL);
+  for (int i = first; i < TASKS_MAX; i++)
+    if (tasks[i].alive) end_task(i);
+  if (reuse && keep_first_task()) {
+    reap(1);
+    clear_books(1);
+    return 1;
+  }
+  if (tasks[0].alive) {
+    kill(tasks[0].pid, SIGKILL);
+    end_task(0);
+  }
+  reap(0);
+  clear_books(0);
+  return 0;
 }

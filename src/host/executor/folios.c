@@ -16,9 +16,13 @@
 static int kpageflags = -1, kpagecount = -1;
 
 void folios_start(void) {
-  kpageflags = open("/proc/kpageflags", O_RDONLY | O_CLOEXEC);
-  kpagecount = open("/proc/kpagecount", O_RDONLY | O_CLOEXEC);
+  kpageflags = open("/proc/kpageflags", O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  kpagecount = open("/proc/kpagecount", O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (kpageflags < 0 || kpagecount < 0) die("/proc/kpageflags, /proc/kpagecount: %s (CONFIG_PROC_PAGE_MONITOR)", strerror(errno));
+  int pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  const int fds[] = {kpageflags, kpagecount, pagemap};
+  reads_start(fds, 3);
+  close(pagemap);
 }
 
 /* ---- frames: wanted one by one, read together ------------------------------------------- */
@@ -30,6 +34,7 @@ void folios_start(void) {
 struct run {
   u64 low;
   u32 count, at;
+  s64 got_flags, got_counts;
 };
 static u64 *wanted;
 static struct run *runs;
@@ -64,17 +69,25 @@ static int by_number(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
-static void read_run(struct run *run) {
-  if (run->at + run->count > frames_room) {
-    frames_room = (run->at + run->count) * 2;
-    flags = room_for(flags, frames_room, sizeof *flags);
-    counts = room_for(counts, frames_room, sizeof *counts);
+static void make_room(u32 count) {
+  if (count <= frames_room) return;
+  frames_room = count * 2;
+  flags = room_for(flags, frames_room, sizeof *flags);
+  counts = room_for(counts, frames_room, sizeof *counts);
+}
+
+static void read_runs(void) {
+  for (u32 i = 0; i < run_count; i++) {
+    struct run *run = &runs[i];
+    want_read(kpageflags, flags + run->at, run->count * 8, run->low * 8, &run->got_flags);
+    want_read(kpagecount, counts + run->at, run->count * 8, run->low * 8, &run->got_counts);
   }
-  u64 size = run->count * 8;
-  if (pread(kpageflags, flags + run->at, size, (off_t)(run->low * 8)) != (ssize_t)size)
-    memset(flags + run->at, 0, size);
-  if (pread(kpagecount, counts + run->at, size, (off_t)(run->low * 8)) != (ssize_t)size)
-    memset(counts + run->at, 0, size);
+  do_reads();
+  for (u32 i = 0; i < run_count; i++) {
+    struct run *run = &runs[i];
+    if (run->got_flags != run->count * 8) memset(flags + run->at, 0, run->count * 8);
+    if (run->got_counts != run->count * 8) memset(counts + run->at, 0, run->count * 8);
+  }
 }
 
 /* Each run has one frame more than is wanted: it tells whether a large folio ends before it. */
@@ -84,10 +97,11 @@ void read_frames(void) {
   for (u32 i = 0, next; i < wanted_count; i = next) {
     for (next = i + 1; next < wanted_count && wanted[next] - wanted[next - 1] <= GAP;) next++;
     struct run *run = &runs[run_count++];
-    *run = (struct run){wanted[i], (u32)(wanted[next - 1] - wanted[i]) + 2, used};
-    read_run(run);
+    *run = (struct run){.low = wanted[i], .count = (u32)(wanted[next - 1] - wanted[i]) + 2, .at = used};
     used += run->count;
   }
+  make_room(used);
+  read_runs();
 }
 
 /* The place of a frame among those that were read; -1 for another one. */

@@ -25,7 +25,7 @@ enum { OP_IMM = 0, OP_VAR, OP_TASK, OP_NEG, OP_NOT, OP_ADD, OP_SUB, OP_MUL, OP_O
 enum { ARG_VALUE = 0, ARG_BYTES };
 
 /* Flags of a program. */
-enum { PROGRAM_FILES = 1, PROGRAM_MOUNTS = 2, PROGRAM_SHM = 4, PROGRAM_STATS = 8, PROGRAM_LAYOUT = 16, PROGRAM_HOLD = 32, PROGRAM_KEPT = 64 };
+enum { PROGRAM_FILES = 1, PROGRAM_MOUNTS = 2, PROGRAM_SHM = 4, PROGRAM_STATS = 8, PROGRAM_LAYOUT = 16, PROGRAM_HOLD = 32, PROGRAM_KEPT = 64, PROGRAM_REUSE = 128 };
 
 enum { OBSERVE_NONE = 0, OBSERVE_PAGES, OBSERVE_FULL };
 
@@ -111,8 +111,25 @@ void adopt(int task, int pid, int parent, u64 flags, int area);
 int free_area(int task);
 void forget(int task);
 void reopen(int task);
-void end_program(void);
+int end_program(int reuse); /* 1: the first task plays the next program too */
+int open_task_file(int pid, const char *name);
 extern int step_limit_ms;
+
+/* ---- keep.c: the first task of one program plays the next one */
+void begin_marks(void);
+void mark_call(int task, const struct request *request);
+void know_first_task(void);
+int keep_first_task(void);
+int has_kept_task(void);
+void drop_kept_task(void);
+
+/*
+ * ---- reads.c: many small reads in one call; files are to be opened with O_NONBLOCK, and to have
+ * all the bytes that are wanted
+ */
+void reads_start(const int *fds, u32 count);
+void want_read(int fd, void *into, u32 size, u64 at, s64 *got);
+void do_reads(void);
 
 /* ---- folios.c: frames, and which belong together */
 #define BIT(value, n) (((value) >> (n)) & 1)
@@ -137,6 +154,7 @@ void observe(u32 step, int level);
 void occupy_khugepaged(void); /* before each program */
 int has_pagemap_scan(void);
 void forget_observation(int task);
+void count_own_pages(struct task *t, u32 *anon, u32 *shared);
 
 /* ---- settings.c: files below /sys and /proc, and their guard */
 int open_file(const char *path, int flags);

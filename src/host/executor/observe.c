@@ -165,7 +165,46 @@ static void scan_by_maps(struct task *t) {
 /* Regions that lie this close are read together: a hole costs less than a call. */
 #define HOLE_PAGES 64
 
-static void scan(struct task *t) {
+/*
+ * What is to be read of all tasks: regions of their pagemaps, into `words` one behind the other. All
+ * is read in one call.
+ */
+struct area_read {
+  u64 vpn, count, at;
+  s64 got;
+  int huge;
+};
+static struct area_read *areas;
+static u32 area_count, area_room;
+static u64 *words, words_used, words_room;
+
+static void want_area(u64 start, u64 end, int huge) {
+  u64 count = (end - start) / PAGE;
+  if (start >= end) return;
+  if (words_used + count > PAGES_MAX) {
+    cut = 1;
+    return;
+  }
+  if (area_count == area_room) {
+    area_room = area_room ? area_room * 2 : 256;
+    areas = realloc(areas, area_room * sizeof *areas);
+    if (!areas) die("no memory for observations");
+  }
+  areas[area_count++] = (struct area_read){start / PAGE, count, words_used, 0, huge};
+  words_used += count;
+}
+
+static void want_foreign(u64 start, u64 end, int huge) {
+  if (end <= IMAGE_START || start >= IMAGE_END) {
+    want_area(start, end, huge);
+    return;
+  }
+  if (start < IMAGE_START) want_area(start, IMAGE_START, huge);
+  if (end > IMAGE_END) want_area(IMAGE_END, end, huge);
+}
+
+/* Which pages are there. Without PAGEMAP_SCAN that is found out later, from the mappings. */
+static void find_areas(struct task *t) {
   static struct page_region regions[1024];
   u64 from = 0;
   while (has_scan && from < USER_END) {
@@ -182,11 +221,19 @@ static void scan(struct task *t) {
         if (regions[next].categories != regions[i].categories ||
             regions[next].start - regions[next - 1].end > HOLE_PAGES * PAGE)
           break;
-      put_foreign(t->pagemap, regions[i].start, regions[next - 1].end, (regions[i].categories & SCAN_HUGE) != 0);
+      want_foreign(regions[i].start, regions[next - 1].end, (regions[i].categories & SCAN_HUGE) != 0);
     }
     from = arg.walk_end;
   }
-  if (!has_scan) scan_by_maps(t);
+}
+
+static void add_areas(u32 first, u32 end) {
+  for (u32 a = first; a < end; a++)
+    for (s64 i = 0; i < areas[a].got / 8; i++) {
+      u64 word = words[areas[a].at + (u64)i];
+      /* Where soft-dirty is tracked, holes have that bit and no other. */
+      if (word >> 62) add_row(areas[a].vpn + (u64)i, word | (areas[a].huge ? ENTRY_HUGE : 0));
+    }
 }
 
 void forget_observation(int task) {
@@ -194,14 +241,8 @@ void forget_observation(int task) {
   tasks[task].last_pages = tasks[task].last_text = 0;
 }
 
-static int open_of(int pid, const char *name) {
-  char path[64];
-  snprintf(path, sizeof path, "/proc/%d/%s", pid, name);
-  return open(path, O_RDONLY | O_CLOEXEC);
-}
-
 /* Pages of the agent's image that are present, by kind: they are not the program's. */
-static void put_own_pages(struct task *t) {
+void count_own_pages(struct task *t, u32 *anon_pages, u32 *shared) {
   u64 words[(IMAGE_END - IMAGE_START) / PAGE];
   u32 anon = 0, file = 0;
   ssize_t got = pread(t->pagemap, words, sizeof words, IMAGE_START / PAGE * 8);
@@ -210,8 +251,15 @@ static void put_own_pages(struct task *t) {
       if (BIT(words[i], 61)) file++;
       else anon++;
     }
+  *anon_pages = anon;
+  *shared = file;
+}
+
+static void put_own_pages(struct task *t) {
+  u32 anon, shared;
+  count_own_pages(t, &anon, &shared);
   put(anon);
-  put(file);
+  put(shared);
 }
 
 /* The columns of the pages of one task, in the order of the record. */
@@ -243,27 +291,52 @@ static void fill_row(u32 *column, u32 stride, u32 row) {
 
 /* A task's part of the rows and of the text, and what is true of all of it. */
 struct view {
-  u32 first, pages;
+  u32 first, pages, area, area_end;
   u64 text_at, text_size;
   int cut;
 };
 
-static void look(struct task *t, int level, struct view *v) {
+/* What is to be read of a task, and what can be said when it was. */
+static void look(int task, struct view *v) {
+  cut = 0;
+  v->area = area_count;
+  find_areas(&tasks[task]);
+  v->area_end = area_count;
+  v->cut = cut;
+}
+
+static void see(int task, int level, struct view *v) {
+  struct task *t = &tasks[task];
   v->first = rows;
   v->text_at = text_size;
   cut = 0;
-  scan(t);
+  if (has_scan) add_areas(v->area, v->area_end);
+  else scan_by_maps(t);
   if (level == OBSERVE_FULL) {
-    if (t->smaps < 0) t->smaps = open_of(t->pid, "smaps");
+    if (t->smaps < 0) t->smaps = open_task_file(t->pid, "smaps");
     add_file(t->smaps);
-    if (t->status < 0) t->status = open_of(t->pid, "status");
+    if (t->status < 0) t->status = open_task_file(t->pid, "status");
     add_file(t->status);
   } else {
     add_file(t->maps);
   }
   v->pages = rows - v->first;
   v->text_size = text_size - v->text_at;
-  v->cut = cut;
+  v->cut |= cut;
+}
+
+static void read_all(const struct view *views) {
+  if (words_used > words_room) {
+    words_room = words_used * 2;
+    words = realloc(words, words_room * sizeof *words);
+    if (!words) die("no memory for observations");
+  }
+  for (int i = 0; i < TASKS_MAX; i++) {
+    if (!tasks[i].alive || tasks[i].memory != i) continue;
+    for (u32 a = views[i].area; a < views[i].area_end; a++)
+      want_read(tasks[i].pagemap, words + areas[a].at, (u32)(areas[a].count * 8), areas[a].vpn * 8, &areas[a].got);
+  }
+  do_reads();
 }
 
 static void report(u32 step, int task, int level, const struct view *v) {
@@ -375,9 +448,14 @@ void observe(u32 step, int level) {
   if (level == OBSERVE_NONE) return;
   rows = 0;
   text_size = 0;
+  area_count = 0;
+  words_used = 0;
   forget_frames();
   for (int i = 0; i < TASKS_MAX; i++)
-    if (tasks[i].alive && tasks[i].memory == i) look(&tasks[i], level, &views[i]);
+    if (tasks[i].alive && tasks[i].memory == i) look(i, &views[i]);
+  read_all(views);
+  for (int i = 0; i < TASKS_MAX; i++)
+    if (tasks[i].alive && tasks[i].memory == i) see(i, level, &views[i]);
   for (u32 i = 0; i < rows; i++)
     if (BIT(entries[i], 63)) want_frame(entries[i] & PFN_MASK);
   read_frames();

@@ -241,6 +241,7 @@ static void do_request(const struct step *s, struct request *request) {
   struct reply *reply;
   int task = (int)s->task;
   access_of[task] = request->args[0];
+  mark_call(task, request);
   if (request->op == REQ_CALL && request->nr == SYS_shmget) number_segment();
   if (send_request(task, request) < 0) return lose(s->index, task, -1);
   int state = await_reply(task, &reply, PATIENCE_MS);
@@ -276,6 +277,7 @@ static void do_clone(const struct step *s, struct request *request) {
       return;
     }
   }
+  mark_call(task, request);
   request->args[4] = s->child;
   request->args[5] = (u64)area;
   if (send_request(task, request) < 0) return lose(s->index, task, -1);
@@ -310,6 +312,7 @@ static void do_clone(const struct step *s, struct request *request) {
 static void do_exit(const struct step *s, struct request *request) {
   int task = (int)s->task;
   int process = tasks[task].process;
+  mark_call(task, request);
   if (send_request(task, request) < 0) return lose(s->index, task, -1);
   if (await_death(task) < 0) return lose(s->index, task, -2);
   put_outcome(s->index, 0, 0, NULL);
@@ -326,6 +329,7 @@ static void do_execve(const struct step *s, struct request *request) {
   int process = tasks[task].process;
   u64 address;
   u8 *bytes = request_bytes(&address, task);
+  mark_call(task, request);
   struct {
     u64 argv[3], envp[1];
     char path[16], name[8], number[4];
@@ -494,12 +498,19 @@ void run_program(struct reader *r) {
   record_begin(REC_BEGIN);
   put(id);
   record_end();
+  /* Settings change while no program's process is there. */
+  if (has_kept_task() && (flags & (PROGRAM_HOLD | PROGRAM_LAYOUT) || !(flags & PROGRAM_REUSE))) {
+    drop_kept_task();
+    end_program(0);
+  }
   if (flags & PROGRAM_HOLD) release_settings();
   report_settings(0, (flags & PROGRAM_KEPT) != 0);
   if (flags & PROGRAM_STATS) put_stats(NONE);
   occupy_khugepaged();
   reset_pids();
   start_first_task();
+  begin_marks();
+  if (flags & PROGRAM_REUSE) know_first_task();
   if (flags & PROGRAM_LAYOUT) observe(NONE, OBSERVE_FULL);
   u32 done = 0;
   for (; done < steps && !stopped && !r->bad; done++) {
@@ -522,7 +533,7 @@ void run_program(struct reader *r) {
     if (flags & PROGRAM_STATS) put_stats(done);
   }
   if (r->bad) die("a malformed program (step %u)", done);
-  end_program();
+  end_program((flags & PROGRAM_REUSE) != 0 && !stopped);
   clean_room(flags);
   if (flags & PROGRAM_HOLD) hold_settings();
   undo_settings();

@@ -57,10 +57,11 @@ enum {
   REQ_EXEC,     /* args: address, length */
   REQ_CLONE,    /* args: flags, ptid, ctid, tls, task of the child, area of the child or ~0 */
   REQ_EXECVE,   /* args: path (or 0: the agent itself), argv, envp */
+  REQ_CLEAN,    /* args: start of the stack; what a program left behind goes */
 };
 
 #define REQ_TOUCH_IMAGE 1 /* write to every page of the image first (mlockall) */
-#define REQ_OWN_STACK 2   /* the child writes to the pages of the stack that are in use */
+#define REQ_OWN_STACK 2   /* the pages of the stack that are in use are written to */
 #define STACK_END 0x7ffffffff000UL
 
 struct request {
