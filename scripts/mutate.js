@@ -1,19 +1,25 @@
 // npm run mutate: small mistakes in the model, one at a time; who notices each. Nothing is written.
 import { parseArgs } from 'node:util';
-import { judge, mutated } from './mutate/harness.js';
+import { judge, mutated, sample } from './mutate/harness.js';
 import { MUTATIONS } from './mutate/list.js';
+import { rowOf, TABLE_HEAD, tally } from './mutate/table.js';
 
 const { values } = parseArgs({
   options: {
     jobs: { type: 'string', default: '2' },
     only: { type: 'string', default: '' },
-    programs: { type: 'string', default: '300' },
+    sample: { type: 'string', default: '' },
+    seed: { type: 'string', default: '1' },
+    programs: { type: 'string', default: '60' },
     transitions: { type: 'string', default: '400000' },
     json: { type: 'boolean', default: false },
   },
 });
 const options = { programs: Number(values.programs), transitions: Number(values.transitions) };
-const chosen = MUTATIONS.map((m, i) => ({ ...m, number: i + 1 })).filter(
+const numbered = MUTATIONS.map((m, i) => ({ ...m, number: i + 1 }));
+const drawn =
+  values.sample === '' ? numbered : sample(numbered, Number(values.sample), Number(values.seed));
+const chosen = drawn.filter(
   (m) => values.only === '' || m.file.includes(values.only) || String(m.number) === values.only,
 );
 for (const mutation of chosen) mutated(mutation);
@@ -24,42 +30,33 @@ if (sound.law !== undefined || sound.expectation !== undefined) {
   process.exit(1);
 }
 
-const one = (text) => text.replace(/\s+/g, ' ').slice(0, 56);
-const words = (found) => (found === undefined ? '-' : `${found.by} ${found.what} (${found.where})`);
-if (!values.json) console.log('| # | file | instead of | stands | noticed by | expectation | s |');
-if (!values.json) console.log('| --- | --- | --- | --- | --- | --- | --- |');
+const isTty = process.stderr.isTTY === true;
+const began = performance.now();
 const results = [];
 let next = 0;
 async function work() {
   while (next < chosen.length) {
     const mutation = chosen[next++];
-    const found = await judge(mutation, options);
-    results.push({ ...mutation, ...found });
-    const cells = [
-      mutation.number,
-      mutation.file.replace(/^src\/mm\/|\.ts$/g, ''),
-      `\`${one(mutation.find)}\``,
-      mutation.put === '' ? 'nothing' : `\`${one(mutation.put)}\``,
-      words(found.law),
-      found.expectation === undefined ? '-' : found.expectation.where,
-      (found.ms / 1000).toFixed(1),
-    ];
-    if (!values.json)
-      console.log(`| ${cells.map((c) => String(c).replaceAll('|', '\\|')).join(' | ')} |`);
+    results.push({ ...mutation, ...(await judge(mutation, options)) });
+    if (isTty) process.stderr.write(`\r${results.length} of ${chosen.length} `);
   }
 }
 await Promise.all(Array.from({ length: Number(values.jobs) }, work));
-const byLaw = results.filter((r) => r.law !== undefined).length;
-const byExpectation = results.filter(
-  (r) => r.law === undefined && r.expectation !== undefined,
-).length;
-const survivors = results.filter((r) => r.law === undefined && r.expectation === undefined);
-if (values.json) console.log(JSON.stringify({ mutations: results, survivors }, null, 1));
-else {
-  console.log(
-    `\n${results.length} mutations: ${byLaw} noticed by a law, the checker or an assertion, ` +
-      `${byExpectation} by an expectation alone, ${survivors.length} by nothing`,
-  );
-  for (const s of survivors) console.log(`  not noticed: #${s.number} ${s.file}: ${s.due}`);
+if (isTty) process.stderr.write('\r');
+results.sort((a, b) => a.number - b.number);
+
+const counted = tally(results);
+if (values.json) {
+  console.log(JSON.stringify({ ...counted, mutations: results }, null, 1));
+} else {
+  console.log(TABLE_HEAD);
+  for (const result of results) console.log(rowOf(result));
+  console.log('\n| noticed by | mistakes |\n| --- | --- |');
+  for (const [what, n] of Object.entries(counted.noticed)) console.log(`| ${what} | ${n} |`);
+  console.log(`| **all** | **${results.length}** |`);
+  const laws = Object.entries(counted.laws).map(([law, n]) => `${law} ${n}`);
+  console.log(`\nlaws that spoke first: ${laws.join(', ')}`);
+  for (const s of counted.survivors) console.log(`not noticed: #${s.number} ${s.file}: ${s.due}`);
+  console.error(`${((performance.now() - began) / 1000).toFixed(0)} s`);
 }
-process.exitCode = survivors.length > 0 ? 1 : 0;
+process.exitCode = counted.survivors.length > 0 ? 1 : 0;

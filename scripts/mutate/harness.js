@@ -4,7 +4,8 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { build } from 'esbuild';
+import { build, transform } from 'esbuild';
+import { Random } from '../../dist/base/index.js';
 
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -14,6 +15,19 @@ export function mutated({ file, find, put }) {
   const count = text.split(find).length - 1;
   if (count !== 1) throw new Error(`${file}: ${count} times, not once: ${JSON.stringify(find)}`);
   return text.replace(find, () => put);
+}
+
+/** The mistake is still a program: throws where the file does not parse with it. */
+export async function parses(mutation) {
+  await transform(mutated(mutation), { loader: 'ts', logLevel: 'silent' });
+}
+
+/** `count` of a list, the same for the same seed, in the list's order. */
+export function sample(list, count, seed) {
+  const random = new Random(seed);
+  const left = [...list];
+  while (left.length > count) left.splice(random.below(left.length), 1);
+  return left;
 }
 
 async function bundle(mutation) {

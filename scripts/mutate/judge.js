@@ -61,9 +61,28 @@ function judgeCorpus(corpus, names, programs) {
   return first;
 }
 
-/** Races also with mappings of one page: few states, so that those of small folios are met soon. */
+/**
+ * Races first with few states: mappings of one page, so that those of small folios are met soon;
+ * a file on a disk, whose faults drop their lock and begin anew; a file that is cut while a fault
+ * makes a private copy of its page.
+ */
+const ONE_PAGE = { ...PRESETS.races, pages: 1 };
 const FOCUSES = [
-  ['races --pages 1', { ...PRESETS.races, pages: 1 }],
+  ['races --pages 1', ONE_PAGE],
+  [
+    'races --pages 1 --mappings disk-private --calls dontneed',
+    { ...ONE_PAGE, kinds: ['disk-private'], calls: ['dontneed'] },
+  ],
+  [
+    'races --tasks 1 --pages 2 --mappings memfd,memfd-private --calls punch,truncate',
+    {
+      ...PRESETS.races,
+      tasks: 1,
+      pages: 2,
+      kinds: ['memfd', 'memfd-private'],
+      calls: ['punch', 'truncate'],
+    },
+  ],
   ...['default', 'cow', 'files', 'uffd', 'races'].map((focus) => [focus, PRESETS[focus]]),
 ];
 

@@ -1,10 +1,13 @@
 /**
  * Small mistakes in the model, one a line: file of src/mm, the exact text that is there once, what
- * stands in its place, and the law or the behaviour that should notice. `npm run mutate` applies
- * them one at a time.
+ * stands in its place, and the law or the behaviour that should notice; RACES where only faults at
+ * the same time show it. `npm run mutate` applies them one at a time.
  */
 const from = (file, ...list) =>
-  list.map(([find, put, due]) => ({ file: `src/mm/${file}.ts`, find, put, due }));
+  list.map(([find, put, due, races]) => {
+    return { file: `src/mm/${file}.ts`, find, put, due, races: races === RACES };
+  });
+const RACES = 'races';
 
 export const MUTATIONS = [
   ...from(
@@ -16,7 +19,7 @@ export const MUTATIONS = [
     ['countMthp(m, vmf.order, MTHP_ANON_FAULT_ALLOC);', '', 'statistics'],
     ['if (uffdArmed(m, v)) return 0;\n  const orders', 'const orders', 'uffd'],
     ['if (pteRangeNone(m, base + (index & -n), n)) {', 'if (n > 0) {', 'no-overwrite'],
-    ['slot === 0 || !pteRangeNone(m, slot, n)', 'slot === 0', 'no-overwrite'],
+    ['slot === 0 || !pteRangeNone(m, slot, n)', 'slot === 0', 'no-overwrite', RACES],
     ['const vpn = vmf.vpn - modPow2(vmf.vpn, n);', 'const vpn = vmf.vpn;', 'containment'],
     [
       'if ((m.vma.flags[v]! & VM_WRITE) !== 0) bits |= PTE_W | PTE_D;',
@@ -32,7 +35,8 @@ export const MUTATIONS = [
     [
       'if (slot === 0 || vmfPteChanged(m, vmf, slot)) return giveBack(m, vmf, 0);\n  if (uffdMissing(m, v)) return giveBack(m, vmf, VM_FAULT_UFFD_WAIT);',
       'if (slot === 0) return giveBack(m, vmf, 0);',
-      'a dropped re-check: no-overwrite in races; userfaultfd',
+      'a dropped re-check: no-overwrite; userfaultfd',
+      RACES,
     ],
   ),
   ...from(
@@ -120,7 +124,8 @@ export const MUTATIONS = [
     [
       'if (slot === 0 || vmfPteChanged(m, vmf, slot)) return VM_FAULT_NOPAGE;',
       'if (slot === 0) return VM_FAULT_NOPAGE;',
-      'a dropped re-check: races',
+      'a dropped re-check',
+      RACES,
     ],
     ['vpn, slot, n - 1)', 'vpn, slot, 0)', 'refcount'],
     [
@@ -346,7 +351,12 @@ export const MUTATIONS = [
       'setFolioIndex(m, pfn, first);',
       'translation',
     ],
-    ['if (folioRefcount(m, head) !== n) {', 'if (n < 0) {', 'a folio that somebody holds is split'],
+    [
+      'if (folioRefcount(m, head) !== n) {',
+      'if (n < 0) {',
+      'refcount: a folio that somebody holds is split',
+      RACES,
+    ],
     ['m.page.counts[pfn]! += REF_ONE;', '', 'refcount'],
     ['m.mm.rssAnon[m.vma.mm[v]!]!--;', '', 'counters'],
     ['countMthp(m, order, MTHP_NR_ANON, -1);\n  const shared', 'const shared', 'counters'],
@@ -395,7 +405,7 @@ export const MUTATIONS = [
   ...from(
     'memory',
     ['if ((pte & MARKER_GUARD) !== 0) return VM_FAULT_SIGSEGV;', '', 'guard regions'],
-    ['m.pt[slot] = pte | PTE_A |', 'm.pt[slot] = pte | PTE_W | PTE_A |', 'permission'],
+    ['m.pt[slot] = pte | PTE_A |', 'm.pt[slot] = pte | PTE_W | PTE_A |', 'permission', RACES],
     ['else m.task.minflt[task]! += 1;', 'else m.task.minflt[task]! += 2;', 'minflt'],
   ),
   ...from(
