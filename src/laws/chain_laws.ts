@@ -14,6 +14,8 @@ export class ChainCount {
   active = new Int32Array(64);
   children = new Int32Array(64);
   reached = new Uint8Array(64);
+  /** The address space whose VMAs it is the own one of. */
+  private owner = new Int32Array(64);
   private rows = 0;
 
   clear(rows: number): void {
@@ -22,14 +24,19 @@ export class ChainCount {
       this.active = new Int32Array(rows * 2);
       this.children = new Int32Array(rows * 2);
       this.reached = new Uint8Array(rows * 2);
+      this.owner = new Int32Array(rows * 2);
       return;
     }
     this.active.fill(0, 0, rows);
     this.children.fill(0, 0, rows);
     this.reached.fill(0, 0, rows);
+    this.owner.fill(0, 0, rows);
   }
 
-  /** Follows a VMA's chain: its length, or -1 if its own anon_vma is not in it. */
+  /**
+   * Follows a VMA's chain: its length, -1 if its own anon_vma is not in it, -2 if that is another
+   * process's own one too: fork gives each its own, or one that nobody uses any more.
+   */
   follow(m: Machine, v: number): number {
     const { anonVma, nextOfVma } = m.chain;
     const own = m.vma.anonVma[v]!;
@@ -43,8 +50,12 @@ export class ChainCount {
       this.reached[a] = 1;
       this.children[m.anonVma.parent[a]!]!++;
     }
-    if (own !== 0) this.active[own]!++;
-    return holdsOwn ? length : -1;
+    if (!holdsOwn) return -1;
+    if (own === 0) return length;
+    this.active[own]!++;
+    const mm = m.vma.mm[v]!;
+    if (this.owner[own] === 0) this.owner[own] = mm;
+    return this.owner[own] === mm ? length : -2;
   }
 
   /** Calls `differs` for each anon_vma that some chain reaches; how many there are. */
@@ -59,6 +70,8 @@ export class ChainCount {
     return reached;
   }
 }
+
+const PROBLEMS = ['a chain without its own anon_vma', "another process's anon_vma as its own"];
 
 export class ChainLaws {
   private readonly m: Machine;
@@ -92,8 +105,9 @@ export class ChainLaws {
     const { m, report } = this;
     const length = this.count.follow(m, v);
     if (length !== m.vma.chainLength[v] && report.break('reverse-map')) {
-      const found = length < 0 ? 'a chain without its own anon_vma' : `${length} anon_vmas`;
-      const due = length < 0 ? 'it among them' : `${m.vma.chainLength[v]!}, as it counts`;
+      const counted = `${m.vma.chainLength[v]!}, as it counts`;
+      const found = length < 0 ? PROBLEMS[-1 - length]! : `${length} anon_vmas`;
+      const due = length === -1 ? 'it among them' : length === -2 ? 'one of its own' : counted;
       const where = `VMA at ${addressWords(m.vma.start[v]!)}`;
       report.add('reverse-map', 0, -1, found, due, where);
     }

@@ -8,7 +8,15 @@ import { folioMapcount, folioOrder, folioRefcount, headOf } from '../mm/folio.ts
 import { ACCESS_OK, ACCESS_WRITE } from '../mm/memory.ts';
 import type { Machine } from '../mm/mm_types.ts';
 import { PG_ANON, PG_ANON_EXCLUSIVE, PG_MM_SHARED, PG_SWAPBACKED } from '../mm/page_flags.ts';
-import { isGuardMarker, isSwapEntry, PTE_MAPPED, PTE_UFFD_WP, ptePfn } from '../mm/pgtable.ts';
+import {
+  isGuardMarker,
+  isMarker,
+  isSwapEntry,
+  MARKER_UFFD_WP,
+  PTE_MAPPED,
+  PTE_UFFD_WP,
+  ptePfn,
+} from '../mm/pgtable.ts';
 import { VM_MAYSHARE } from '../mm/vm_flags.ts';
 import { uffdArmed, uffdMinor, uffdMissing, uffdWp } from '../mm/vma_prot.ts';
 import { vmaLookup } from '../mm/vma_tree.ts';
@@ -151,6 +159,12 @@ export class FaultLaws {
       if (!report.break('permission')) return;
       const found = mapped ? pageWords(this.m, ptePfn(is)) : 'an access that succeeds';
       report.add('permission', task, vpn, found, 'SIGSEGV: a guard region');
+      return;
+    }
+    const lost = isMarker(was) && (was & MARKER_UFFD_WP) !== 0 && mapped && uffdWp(this.m, v);
+    if (lost && (is & PTE_UFFD_WP) === 0 && report.break('uffd')) {
+      const due = 'a write-protected page: its marker said so';
+      report.add('uffd', task, vpn, pageWords(this.m, ptePfn(is)), due);
       return;
     }
     const reason = this.waitsFor(v, kind, was);

@@ -224,14 +224,26 @@ static const char *text_of(FILE *file, const char *name, u64 address)
 
 static s64 number_of(const char *text) { return text ? strtoll(text, NULL, 0) : NONE; }
 
+/* A file; of /proc/vmstat, what each CPU still keeps to itself is added first. */
+static FILE *open_file(const char *path)
+{
+	FILE *refresh = strcmp(path, "/proc/vmstat") ? NULL : fopen("/proc/sys/vm/stat_refresh", "re");
+
+	if (refresh) {
+		fgetc(refresh);
+		fclose(refresh);
+	}
+	return fopen(path, "re");
+}
+
 static __maybe_unused s64 field(const char *path, const char *name)
 {
-	return number_of(text_of(fopen(path, "re"), name, ~0UL));
+	return number_of(text_of(open_file(path), name, ~0UL));
 }
 
 static __maybe_unused const char *field_text(const char *path, const char *name)
 {
-	const char *text = text_of(fopen(path, "re"), name, ~0UL);
+	const char *text = text_of(open_file(path), name, ~0UL);
 
 	return text ? text : "none";
 }

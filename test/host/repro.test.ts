@@ -4,12 +4,14 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { release, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
+import { checkKernel } from '../../src/explore/check_kernel.ts';
+import { PRESETS } from '../../src/explore/index.ts';
 import { findKernel } from '../../src/mm/release.ts';
 import { reproProgram } from '../../src/repro/index.ts';
 import { parseProgram } from '../../src/scenario/index.ts';
 
 const SCENARIOS = new URL('../../scenarios/', import.meta.url);
-const LIMIT_MS = 300000;
+const LIMIT_MS = 900000;
 /** The executor's lock: both write settings. */
 const LOCK = '/tmp/faultline-host.lock';
 const WAIT_S = '120';
@@ -18,6 +20,9 @@ const ALL = process.env['FAULTLINE_REPRO'] === 'all';
 const CHOSEN = /^thread-(fork|missing|uffd|private)/;
 /** As users compile; the others without optimisation, which is a third of the time. */
 const OPTIMISED = ['thread-fork-mremap.fl', 'exec-nonexec.fl', 'uffd-wp-prot-none.fl'];
+
+/** Few programs, which break what the posted patch breaks. */
+const SMALL = { ...PRESETS.shared, tasks: 1, steps: 5 };
 
 function run(command: string, args: readonly string[], cwd: string) {
   return new Promise<{ code: number; text: string }>((resolve) => {
@@ -41,7 +46,16 @@ afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 
 /** Writes and compiles; what the compiler says. */
 async function build(name: string, kernel: string | undefined, as: string): Promise<string> {
-  const { program } = parseProgram(readFileSync(new URL(name, SCENARIOS), 'utf8'), name);
+  return await buildText(readFileSync(new URL(name, SCENARIOS), 'utf8'), name, kernel, as);
+}
+
+async function buildText(
+  text: string,
+  name: string,
+  kernel: string | undefined,
+  as: string,
+): Promise<string> {
+  const { program } = parseProgram(text, name);
   const chosen = findKernel(kernel ?? program.kernel ?? '6.18')!;
   // What depends on the machine's size needs the real one's; the others boot faster on a small one.
   const size = name === 'overcommit.fl' ? {} : { memory: 1 << 29 };
@@ -89,6 +103,18 @@ describe.skipIf(why !== undefined)(
       await Promise.all([work(), work()]);
       expect(wrong).toEqual([]);
       expect(passed).toBeGreaterThan(names.length / 2);
+    });
+
+    it('pass for counterexamples of the checker', { timeout: LIMIT_MS }, async () => {
+      const report = checkKernel(findKernel('shmem-mthp-v1')!, { bounds: SMALL });
+      const laws = report.violations.map((v) => v.law);
+      expect(laws).toEqual(expect.arrayContaining(['refcount', 'translation', 'progress']));
+      for (const [i, { law, program }] of report.violations.entries()) {
+        const as = `found-${i}-${law}`;
+        expect(await buildText(program, `${as}.fl`, '6.18', as), program).toBe('');
+        const { code, text } = await test(as);
+        expect(code, text).toBe(0);
+      }
     });
 
     it("fails where another kernel's answers are asserted", { timeout: LIMIT_MS }, async () => {

@@ -1,5 +1,7 @@
 /** The real kernel for tests: opened once a file, or the reason why these tests are skipped. */
-import { release } from 'node:os';
+import { existsSync, readdirSync } from 'node:fs';
+import { homedir, release } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, describe } from 'vitest';
 import { errnoName, formatDiagnostic, type U64, word } from '../../src/base/index.ts';
 import {
@@ -68,4 +70,26 @@ export function faults(transcript: HostTranscript): number[] {
 
 export function codes(transcript: HostTranscript): string[] {
   return transcript.notes.filter((n) => n.severity !== 'note').map((n) => n.code);
+}
+
+function imagesIn(directory: string): string[] {
+  if (!existsSync(directory)) return [];
+  return readdirSync(directory)
+    .filter((name) => name.startsWith('vmlinuz-'))
+    .map((name) => join(directory, name));
+}
+
+/** A kernel image to boot: the one that is named, a fetched one, or one of this machine's. */
+export function findImage(): string | undefined {
+  const given = process.env['FAULTLINE_TEST_KERNEL'];
+  if (given !== undefined && given !== '') return given;
+  const kept = join(
+    process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'),
+    'faultline/kernels',
+  );
+  const packages = existsSync(kept) ? readdirSync(kept) : [];
+  return [
+    ...packages.flatMap((name) => imagesIn(join(kept, name, 'boot'))),
+    ...imagesIn('/boot'),
+  ][0];
 }

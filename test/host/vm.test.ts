@@ -3,8 +3,8 @@
  * what is missing must be said. Needs QEMU and an image (scripts/test-kernel.sh fetches one).
  */
 import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { homedir, tmpdir } from 'node:os';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { abilitiesOf } from '../../src/host/abilities.ts';
@@ -14,31 +14,10 @@ import { readKernelImage } from '../../src/host/vm/kernel_image.ts';
 import { VirtualMachine } from '../../src/host/vm/machine.ts';
 import { kernelNamed, verifyProgram } from '../../src/lab/index.ts';
 import { parseProgram } from '../../src/scenario/index.ts';
-import { ask, codes, faults, results } from './support.ts';
+import { ask, codes, faults, findImage, results } from './support.ts';
 
 const THP = '/sys/kernel/mm/transparent_hugepage';
 const BOOT_MS = 240000;
-
-function imagesIn(directory: string): string[] {
-  if (!existsSync(directory)) return [];
-  return readdirSync(directory)
-    .filter((name) => name.startsWith('vmlinuz-'))
-    .map((name) => join(directory, name));
-}
-
-function findImage(): string | undefined {
-  const given = process.env['FAULTLINE_TEST_KERNEL'];
-  if (given !== undefined && given !== '') return given;
-  const kept = join(
-    process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'),
-    'faultline/kernels',
-  );
-  const packages = existsSync(kept) ? readdirSync(kept) : [];
-  return [
-    ...packages.flatMap((name) => imagesIn(join(kept, name, 'boot'))),
-    ...imagesIn('/boot'),
-  ][0];
-}
 
 async function executorPath(): Promise<string> {
   const built = await buildExecutor();

@@ -9,6 +9,7 @@ import { headOf } from '../../src/mm/folio.ts';
 import { PG_DIRTY, PG_LOCKED, PG_MM_SHARED } from '../../src/mm/page_flags.ts';
 import {
   MARKER_GUARD,
+  MARKER_UFFD_WP,
   makeMarker,
   makePte,
   PTE_A,
@@ -144,6 +145,16 @@ describe('a state that is wrong elsewhere', () => {
   });
 });
 
+test('reverse-map: two processes with one own anon_vma', () => {
+  const w = world();
+  const child = w.fork(w.parent, 'child');
+  const own = vma(w, A);
+  const other = vmaLookup(w.m, w.mm(child), A);
+  w.m.vma.anonVma[other] = w.m.vma.anonVma[own]!;
+  const told = w.book.check(['reverse-map']).map((v) => v.message);
+  expect(told.join()).toContain("another process's anon_vma as its own, due one of its own");
+});
+
 describe('an access that does what it may not', () => {
   /** Laws broken by an access of `vpn` that takes one fault and does `meddle`. */
   function broken(w: World, kind: number, vpn: number, result: number, meddle: () => void) {
@@ -216,6 +227,18 @@ describe('an access that does what it may not', () => {
       w.m.pt[slot] = (w.m.pt[slot]! & ~PTE_UFFD_WP) | PTE_W;
     });
     expect(found.join()).toContain('the page is write-protected');
+  });
+
+  test('uffd: a marker of write protection is forgotten', () => {
+    const w = world();
+    const v = vma(w, S);
+    w.m.vma.flags[v] = w.m.vma.flags[v]! | VM_UFFD_WP;
+    const slot = w.slot(w.parent, S + 20);
+    w.m.pt[slot] = makeMarker(MARKER_UFFD_WP);
+    const found = broken(w, 0, S + 20, 0, () => {
+      w.m.pt[slot] = w.m.pt[w.slot(w.parent, S + 4)]! & ~PTE_W;
+    });
+    expect(found.join()).toContain('a write-protected page: its marker said so');
   });
 
   test('residency: a folio of a size that is forbidden here', () => {
