@@ -226,6 +226,29 @@ function checker() {
   };
 }
 
+/** The same search, the whole command, on two threads and on one, by turns; all must count alike. */
+function checkThreads() {
+  if (!existsSync(program)) return null;
+  const bounds = ['--focus', 'shared', '--steps', tiny ? '3' : '6'];
+  const run = (jobs) => {
+    const { ms, out } = timed(['check', '--json', ...bounds, '--jobs', String(jobs)]);
+    const { states, transitions } = JSON.parse(out);
+    return { ms, states, transitions };
+  };
+  const pairs = Array.from({ length: tiny ? 1 : 5 }, () => [run(1), run(2)]);
+  const counts = pairs.flat().map(({ states, transitions }) => `${states} ${transitions}`);
+  const { states, transitions } = pairs[0][0];
+  const times = (which) => pairs.map((pair) => pair[which].ms);
+  return {
+    what: 'check of the memory model, two cores against one',
+    unit: 'x',
+    value: median(pairs.map(([one, two]) => one.ms / two.ms)),
+    note: `${states} states, ${transitions} transitions; median ${Math.round(median(times(0)))} ms on one, ${Math.round(median(times(1)))} ms on two; best ${Math.round(Math.min(...times(0)))} and ${Math.round(Math.min(...times(1)))}`,
+    agree: new Set(counts).size === 1,
+    checksum: transitions,
+  };
+}
+
 /** Events a second of a replay, from the median cost of one. */
 function replayRow(name, what) {
   return {
@@ -281,6 +304,7 @@ const ROWS = [
   { name: 'memory-shmem', run: () => memory('memory-shmem', 'host memory, shmem page') },
   { name: 'explorer', run: explorer },
   { name: 'checker', run: checker },
+  { name: 'check-threads', run: checkThreads },
   replayRow('replay-4k', 'replay of a trace, 4K pages'),
   replayRow('replay-64k', 'replay of a trace, 64K folios'),
   { name: 'sweep', run: sweepRow },

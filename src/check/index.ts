@@ -1,6 +1,14 @@
 export * from './breadth_first.ts';
+export { Expander, type Round, type Share } from './expander.ts';
+export {
+  type Checkpoint,
+  LevelSearch,
+  type SearchEnd,
+  type SearchOptions,
+} from './level_search.ts';
 export * from './model.ts';
 export * from './packed.ts';
 export * from './packed_model.ts';
+export { ParallelSearch } from './parallel_search.ts';
 export * from './random_walk.ts';
 export { collisionChance, keepNonZero, Seen } from './seen.ts';

@@ -13,18 +13,25 @@ export interface Model {
   /** Copies the current state to a slot, and back. Slots are numbered by depth, from 0. */
   save(slot: number): void;
   restore(slot: number): void;
-  /** Writes the actions that may be possible now; returns how many. */
+  /** The most actions that a state offers. */
+  readonly actionsMax: number;
+  /** Writes the actions that may be possible now, ascending; returns how many. */
   actions(into: Int32Array): number;
   /** Performs an action: ACT_DONE, ACT_DISABLED (nothing changed) or ACT_CUT. */
   act(action: number): number;
+  /** Performs an action that was performed here before: what is counted of it was counted then. */
+  again(action: number): void;
   /** Two words that are equal for equal states, and else differ but for 1 in 2^64. */
   fingerprint(into: Int32Array): void;
   /**
-   * Properties that the current state breaks, or the last action broke. `isNew` tells that the
-   * state was not met before: what belongs to the state alone need be judged only then.
+   * Properties that the last action broke; where the state was not met before, those that it breaks
+   * too: they belong to the state, whichever way led to it, and are judged once.
    */
   judge(isNew: boolean): number;
-  /** Which violations of one property are of the same kind, told once: those of equal words. */
+  /**
+   * Which violations of one property are of the same kind, told once: those of equal words, which
+   * depend on nothing but the arguments.
+   */
   kindOf(property: number, action: number): string;
   /** Actions that commute wherever both are possible, and neither makes the other impossible. */
   independent?(a: number, b: number): boolean;
@@ -35,9 +42,6 @@ export const ACT_DONE = 0;
 export const ACT_DISABLED = 1;
 /** Leads out of the bounds: performed, counted, not followed. */
 export const ACT_CUT = 2;
-
-/** The most actions that a state may offer. */
-export const ACTIONS_MAX = 4096;
 
 /** One kind of violation, with the shortest program that shows it. */
 export interface Finding {

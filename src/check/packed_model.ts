@@ -14,6 +14,7 @@ export function asModel(packed: PackedModel): Model {
   };
   return {
     properties: ['bad'],
+    actionsMax: fanOut,
     reset() {
       packed.initial(next);
       state.set(next.subarray(0, words));
@@ -36,6 +37,9 @@ export function asModel(packed: PackedModel): Model {
       state.set(next.subarray(action * words, action * words + words));
       look();
       return ACT_DONE;
+    },
+    again(action) {
+      this.act(action);
     },
     fingerprint(into) {
       let a = 0x2545f491;

@@ -1,6 +1,6 @@
 /** Seeded random walks: long programs, a thin sample of all there are. */
 import { Random } from '../base/index.ts';
-import { ACT_CUT, ACT_DISABLED, ACTIONS_MAX, type Finding, type Model } from './model.ts';
+import { ACT_CUT, ACT_DISABLED, type Finding, type Model } from './model.ts';
 import { keepNonZero, Seen } from './seen.ts';
 
 export interface WalkOptions {
@@ -19,13 +19,14 @@ export class RandomWalk {
   private readonly random: Random;
   private readonly model: Model;
   private readonly options: WalkOptions;
-  private readonly offered = new Int32Array(ACTIONS_MAX);
+  private readonly offered: Int32Array;
   private readonly print = new Int32Array(2);
 
   constructor(model: Model, options: WalkOptions) {
     this.model = model;
     this.options = options;
     this.random = new Random(options.seed);
+    this.offered = new Int32Array(model.actionsMax);
     model.reset();
     model.save(0);
   }

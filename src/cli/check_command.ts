@@ -1,12 +1,13 @@
 /** `faultline check`: every short program, against the laws. */
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { Diagnostic } from '../base/index.ts';
 import { type Bounds, type CheckOptions, type CheckReport, programOf } from '../explore/index.ts';
 import { DEFAULT_KERNEL } from '../mm/release.ts';
 import { checkVerdict, checkView } from '../view/index.ts';
 import { boundsOf, type CheckCommandOptions } from './check_options.ts';
-import { runInThread } from './check_thread.ts';
+import { runInThreads } from './check_thread.ts';
 import { EXIT_DISAGREES, EXIT_INPUT, EXIT_OK } from './exit.ts';
 import { cliError } from './input.ts';
 import { Output, writeJson } from './output.ts';
@@ -26,13 +27,14 @@ export async function checkCommand(options: CheckCommandOptions): Promise<number
     variant = compiled;
   }
   const status = new CounterLine(options.quiet !== true && options.json !== true);
-  const outcome = await runInThread(
+  const outcome = await runInThreads(
     {
       kernel: options.kernel ?? DEFAULT_KERNEL,
       options: searchOptions(options, bounds),
       ...(variant === undefined ? {} : { variant }),
       ...(options.checkpoint === undefined ? {} : { checkpoint: options.checkpoint }),
     },
+    jobsOf(options),
     variant === undefined ? NEVER : (options.timeout ?? TIMEOUT),
     (text) => status.show(text),
   );
@@ -49,6 +51,15 @@ export async function checkCommand(options: CheckCommandOptions): Promise<number
   const program = programOf(bounds, outcome.silent).trimEnd().split('\n').join('\n    ');
   const hint = `at work was the last step of\n    ${program}`;
   return refuse(out, options, [cliError('CLI010', file, message, hint)]);
+}
+
+/** Threads of a search that nobody has given a number of. */
+const JOBS_MAX = 8;
+
+/** Walks are one after the other: each tells only what those before have not met. */
+function jobsOf(options: CheckCommandOptions): number {
+  if (options.walks !== undefined) return 1;
+  return options.jobs ?? Math.min(availableParallelism(), JOBS_MAX);
 }
 
 /** Ctrl-C: what was explored until then is told, and proves no more than it says. */

@@ -26,7 +26,7 @@ Examples:
   faultline check
   faultline check --kernel shmem-mthp-v1 -o /tmp/found
   faultline check --kernel 6.11 --focus shared --laws progress,translation
-  faultline check --steps 7 --checkpoint /var/tmp/check.state
+  faultline check --steps 7 --jobs 4 --checkpoint /var/tmp/check.state
   faultline check --variant variants/shmem-mthp-v1.ts
   faultline check --steps 12 --walks 20000 --seed 7
 
@@ -58,6 +58,11 @@ export function addCheckCommand(
     .option('--calls <names>', 'calls that programs make', parseCalls)
     .option('--walks <n>', 'random walks instead of a search', parseCount(1, COUNT_MAX))
     .option('--seed <n>', 'seed of the walks (default: 1)', parseCount(0, COUNT_MAX))
+    .option(
+      '--jobs <n>',
+      'threads of a search (default: one a processor, at most 8)',
+      parseCount(1, 64),
+    )
     .option('--memory-limit <size>', 'memory for states, as in 2G (the default)', parseBytes)
     .option('--checkpoint <file>', 'keep the state in this file, and go on from it')
     .option('-o, --output <dir>', 'write each counterexample into this directory')

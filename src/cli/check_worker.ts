@@ -1,11 +1,21 @@
 /**
- * The thread in which a check runs: it reports how far it is, and ends with the report, or with what
- * is wrong with the variant. What it is doing is written where the other thread can read it, for the
- * case that it never comes back.
+ * The threads in which a check runs. The first leads: it reports how far it is, and ends with the
+ * report, or with what is wrong with the variant. Others do their part of each round of a parallel
+ * search. What a thread is doing is written where the main one can read it, for the case that it
+ * never comes back.
  */
-import { parentPort, workerData } from 'node:worker_threads';
+import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { bugContext } from '../base/index.ts';
-import { type CheckOptions, KernelCheck, VariantError, variantRelease } from '../explore/index.ts';
+import { ParallelSearch, type Round } from '../check/index.ts';
+import {
+  type CheckOptions,
+  CheckPart,
+  type CheckShare,
+  KernelCheck,
+  PRESETS,
+  VariantError,
+  variantRelease,
+} from '../explore/index.ts';
 import * as api from '../explore/variant_api.ts';
 import type { Release } from '../mm/mm_types.ts';
 import { DEFAULT_KERNEL, findKernel } from '../mm/release.ts';
@@ -18,11 +28,20 @@ export interface CheckTask {
   readonly options: CheckOptions;
   /** File that the state is kept in. */
   readonly checkpoint?: string;
-  /** Length and actions of the program at work; the last word asks the check to end. */
+  /**
+   * A section a thread: length and actions of the program at work, 0 where the thread waits. The
+   * last word of the first section asks the check to end.
+   */
   readonly trace: SharedArrayBuffer;
 }
 
-/** Words of the trace. */
+/** What each thread gets: the first has a port to every other one, those one to the first. */
+interface ThreadTask extends CheckTask {
+  readonly number: number;
+  readonly ports: readonly MessagePort[];
+}
+
+/** Words of a section of the trace. */
 export const TRACE_WORDS = 1024;
 
 export type CheckMessage =
@@ -32,7 +51,9 @@ export type CheckMessage =
   | { readonly kind: 'checkpoint'; readonly message: string }
   | { readonly kind: 'bug'; readonly message: string; readonly stack: string };
 
+/** Transitions between two looks at what else there is to do; in a round, of a thread. */
 const PORTION = 1 << 12;
+const ROUND_PORTION = 1 << 15;
 /** Between two checkpoints. */
 const SAVE_MS = 30_000;
 
@@ -51,42 +72,86 @@ async function releaseOf(task: CheckTask): Promise<Release> {
   return variantRelease(task.variant.name, exported, task.kernel || DEFAULT_KERNEL);
 }
 
-async function main(task: CheckTask, send: (message: CheckMessage) => void): Promise<void> {
-  try {
-    const release = await releaseOf(task);
-    const { checkpoint: file, variant } = task;
-    const identity = identityOf(release.name, variant?.code ?? '', task.options);
-    const from = file === undefined ? undefined : loadCheckpoint(file, identity);
-    const check = new KernelCheck(release, task.options, from);
-    const trace = new Int32Array(task.trace);
-    check.model.trace = trace;
-    const save = (): void => {
-      const state = file === undefined ? undefined : check.state();
-      if (file !== undefined && state !== undefined) saveCheckpoint(file, identity, state);
-    };
-    const begin = performance.now();
-    let saved = begin;
-    while (check.run(PORTION)) {
-      const now = performance.now();
-      send({ kind: 'progress', text: check.progress((now - begin) / 1000) });
-      if (now - saved > SAVE_MS) {
-        save();
-        saved = now;
-      }
-      if (trace[TRACE_WORDS - 1] !== 0) check.stop();
+function traceOf(task: ThreadTask): Int32Array {
+  return new Int32Array(task.trace, 4 * TRACE_WORDS * task.number, TRACE_WORDS);
+}
+
+/** The share of another thread in a round, when it is done. */
+function ask(port: MessagePort, round: Round): Promise<CheckShare> {
+  return new Promise((resolve) => {
+    port.once('message', resolve);
+    port.postMessage(round);
+  });
+}
+
+/** Goes on for a portion; false when the check has ended. */
+async function portion(check: KernelCheck, ports: readonly MessagePort[]): Promise<boolean> {
+  if (ports.length === 0) return check.run(PORTION);
+  const round = check.round(ROUND_PORTION * (ports.length + 1));
+  if (round === undefined) return false;
+  const asked = ParallelSearch.isSmall(round) ? [] : ports.map((port) => ask(port, round));
+  check.work(round);
+  if (check.model.trace !== null) check.model.trace[0] = 0;
+  check.join(round, await Promise.all(asked));
+  return true;
+}
+
+async function lead(task: ThreadTask, send: (message: CheckMessage) => void): Promise<void> {
+  const release = await releaseOf(task);
+  const { checkpoint: file, variant } = task;
+  const identity = identityOf(release.name, variant?.code ?? '', task.options);
+  const from = file === undefined ? undefined : loadCheckpoint(file, identity);
+  const options = { ...task.options, jobs: task.ports.length + 1 };
+  const check = new KernelCheck(release, options, from);
+  const trace = traceOf(task);
+  check.model.trace = trace;
+  const save = (): void => {
+    const state = file === undefined ? undefined : check.state();
+    if (file !== undefined && state !== undefined) saveCheckpoint(file, identity, state);
+  };
+  const begin = performance.now();
+  let saved = begin;
+  while (await portion(check, task.ports)) {
+    const now = performance.now();
+    send({ kind: 'progress', text: check.progress((now - begin) / 1000) });
+    if (now - saved > SAVE_MS) {
+      save();
+      saved = now;
     }
-    save();
-    send({ kind: 'report', report: check.report() });
-  } catch (error) {
-    if (error instanceof VariantError) send({ kind: 'variant', message: error.message });
-    else if (error instanceof CheckpointError || isIoError(error)) {
-      send({ kind: 'checkpoint', message: (error as Error).message });
-    } else {
-      const message = error instanceof Error ? error.message : String(error);
-      const stack = error instanceof Error ? (error.stack ?? '') : '';
-      send({ kind: 'bug', message: `${message} ${bugContext.step}`.trim(), stack });
-    }
+    if (trace[TRACE_WORDS - 1] !== 0) check.stop();
   }
+  save();
+  send({ kind: 'report', report: check.report() });
+}
+
+/** Does its part of each round that the first thread asks for. */
+async function follow(task: ThreadTask, send: (message: CheckMessage) => void): Promise<void> {
+  const { bounds = PRESETS.default, laws } = task.options;
+  const part = new CheckPart(await releaseOf(task), bounds, laws);
+  const trace = traceOf(task);
+  part.model.trace = trace;
+  const [port] = task.ports;
+  port?.on('message', (round: Round) => {
+    try {
+      const done = part.work(round);
+      trace[0] = 0;
+      const { arrivals, news } = done.share;
+      port.postMessage(done, [arrivals.buffer, news.buffer]);
+    } catch (error) {
+      send(failureOf(error));
+    }
+  });
+}
+
+/** What is wrong, and with what. */
+function failureOf(error: unknown): CheckMessage {
+  if (error instanceof VariantError) return { kind: 'variant', message: error.message };
+  if (error instanceof CheckpointError || isIoError(error)) {
+    return { kind: 'checkpoint', message: (error as Error).message };
+  }
+  const message = error instanceof Error ? error.message : String(error);
+  const stack = error instanceof Error ? (error.stack ?? '') : '';
+  return { kind: 'bug', message: `${message} ${bugContext.step}`.trim(), stack };
 }
 
 /** The checkpoint's file cannot be read or written. */
@@ -96,5 +161,10 @@ function isIoError(error: unknown): boolean {
 
 if (parentPort !== null) {
   const port = parentPort;
-  void main(workerData as CheckTask, (message) => port.postMessage(message));
+  const task = workerData as ThreadTask;
+  const send = (message: CheckMessage): void => port.postMessage(message);
+  const part = task.number === 0 ? lead : follow;
+  part(task, send).catch((error: unknown) => send(failureOf(error)));
+  // A thread stays until it is ended from outside: one that ends by itself has died.
+  port.on('message', () => undefined);
 }

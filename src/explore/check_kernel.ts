@@ -3,8 +3,11 @@ import {
   BreadthFirst,
   type Checkpoint,
   collisionChance,
+  Expander,
   type Finding,
+  ParallelSearch,
   RandomWalk,
+  type Round,
   type SearchEnd,
 } from '../check/index.ts';
 import { LAWS, type LawName } from '../laws/index.ts';
@@ -12,6 +15,7 @@ import type { Release } from '../mm/mm_types.ts';
 import type { WhyRule } from '../mm/why.ts';
 import type { Action } from './alphabet.ts';
 import { type Bounds, PRESETS } from './bounds.ts';
+import type { CheckShare } from './check_part.ts';
 import { type Confirmed, confirm, confirmFailure } from './confirm.ts';
 import { type BranchReport, Coverage } from './coverage.ts';
 import { cycleWords } from './cycle.ts';
@@ -28,6 +32,8 @@ export interface CheckOptions {
   readonly memory?: number;
   /** Steps that are followed after a violation. */
   readonly aftermath?: number;
+  /** Threads of a search; all but one are CheckParts, which the caller runs. */
+  readonly jobs?: number;
   /** Random walks instead of a search, and their seed. */
   readonly walks?: number;
   readonly seed?: number;
@@ -94,7 +100,9 @@ const DEFAULT_AFTERMATH = 2;
 export class KernelCheck {
   readonly model: MemoryModel;
   readonly bounds: Bounds;
-  readonly search: BreadthFirst | RandomWalk;
+  readonly search: BreadthFirst | ParallelSearch | RandomWalk;
+  /** This thread's part in a parallel search. */
+  private readonly expander: Expander | undefined;
   private readonly release: Release;
   private readonly options: CheckOptions;
   private readonly coverage: Coverage;
@@ -114,12 +122,14 @@ export class KernelCheck {
       memory: options.memory ?? DEFAULT_MEMORY,
       aftermath: options.aftermath ?? DEFAULT_AFTERMATH,
     };
-    this.search =
-      options.walks === undefined
-        ? from === undefined
-          ? new BreadthFirst(this.model, limits)
-          : BreadthFirst.resume(this.model, limits, from.search)
-        : new RandomWalk(this.model, { depth, walks: options.walks, seed: options.seed ?? 1 });
+    const { walks, seed = 1, jobs = 1 } = options;
+    if (walks !== undefined) this.search = new RandomWalk(this.model, { depth, walks, seed });
+    else if (jobs > 1) {
+      this.search = new ParallelSearch(this.model, limits, jobs, from?.search);
+      this.expander = new Expander(this.model);
+    } else if (from !== undefined) {
+      this.search = BreadthFirst.resume(this.model, limits, from.search);
+    } else this.search = new BreadthFirst(this.model, limits);
     this.model.world.m.why = this.coverage;
     if (from !== undefined) this.model.world.counts.times.set(from.times);
   }
@@ -127,7 +137,7 @@ export class KernelCheck {
   /** What is needed to go on later; undefined for random walks, which have nothing to go on from. */
   state(): CheckState | undefined {
     const { search, model, coverage } = this;
-    if (!(search instanceof BreadthFirst)) return undefined;
+    if (search instanceof RandomWalk) return undefined;
     return {
       search: search.checkpoint(),
       times: model.world.counts.times.slice(),
@@ -146,6 +156,13 @@ export class KernelCheck {
     if (search instanceof BreadthFirst) {
       const end = search.run(budget);
       if (end !== 'running') this.ended = end;
+    } else if (search instanceof ParallelSearch) {
+      // Without others: this thread does all of a round.
+      const round = this.round(budget);
+      if (round !== undefined) {
+        this.work(round);
+        this.join(round, []);
+      }
     } else if (!search.run(budget)) this.ended = 'walked';
     if (this.options.first === true && search.findings.length > 0 && this.ended === 'running') {
       this.ended = 'stopped';
@@ -153,12 +170,40 @@ export class KernelCheck {
     return this.ended === 'running';
   }
 
+  /** A round of a parallel search, for other threads to take part in; undefined when it has ended. */
+  round(budget: number): Round | undefined {
+    const { search } = this;
+    if (!(search instanceof ParallelSearch) || this.ended !== 'running') return undefined;
+    const round = search.round(budget);
+    if (round === undefined) this.ended = search.end;
+    return round;
+  }
+
+  /** This thread's part of a round. */
+  work(round: Round): void {
+    this.expander?.take(round);
+  }
+
+  /** Ends a round, with what the others did. */
+  join(round: Round, others: readonly CheckShare[]): void {
+    const { search, expander, coverage } = this;
+    if (!(search instanceof ParallelSearch) || expander === undefined) return;
+    const { times } = this.model.world.counts;
+    for (const other of others) {
+      other.times.forEach((n, law) => {
+        times[law]! += n;
+      });
+      coverage.add(other.branches);
+    }
+    search.join(round, [expander.share(), ...others.map((other) => other.share)]);
+  }
+
   /** A line on how far it is. `seconds` since it began. */
   progress(seconds: number): string {
     const { search } = this;
     const rate = Math.round(search.transitions / seconds).toLocaleString('en');
     const states = search.states.toLocaleString('en');
-    if (!(search instanceof BreadthFirst)) {
+    if (search instanceof RandomWalk) {
       return `${search.walks.toLocaleString('en')} walks, ${states} states, ${rate} transitions/s`;
     }
     const memory = Math.ceil(search.bytes / 1048576);
@@ -168,7 +213,7 @@ export class KernelCheck {
 
   report(): CheckReport {
     const { search, model, bounds } = this;
-    const isSearch = search instanceof BreadthFirst;
+    const isSearch = !(search instanceof RandomWalk);
     const violations = search.findings.map((found) => this.violation(found));
     return {
       kernel: this.release.name,

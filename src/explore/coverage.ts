@@ -15,6 +15,18 @@ export class Coverage extends WhyLog {
     return this.seen;
   }
 
+  /** Adds what another thread counted. */
+  add(counts: ReadonlyMap<WhyRule, number>): void {
+    for (const [rule, times] of counts) this.seen.set(rule, (this.seen.get(rule) ?? 0) + times);
+  }
+
+  /** The counts, which begin anew then. */
+  drain(): ReadonlyMap<WhyRule, number> {
+    const counts = new Map(this.seen);
+    this.seen.clear();
+    return counts;
+  }
+
   override note(rule: WhyRule): void {
     this.seen.set(rule, (this.seen.get(rule) ?? 0) + 1);
   }

@@ -36,8 +36,10 @@ export function lawMask(names: readonly LawName[] | undefined): number {
 
 export class LawCounts {
   readonly times = new Float64Array(LAW_NAMES.length + 1);
+  /** What happens was counted before. */
+  muted = false;
 
   met(law: number, times: number): void {
-    this.times[law]! += times;
+    if (!this.muted) this.times[law]! += times;
   }
 }

@@ -1,5 +1,5 @@
 /** The memory model as a model that the explorer takes. */
-import { FaultlineBug } from '../base/index.ts';
+import { assert, FaultlineBug } from '../base/index.ts';
 import { ACT_DISABLED, ACT_DONE, type Finding, type Model } from '../check/index.ts';
 import type { Release } from '../mm/mm_types.ts';
 import type { Vmf } from '../mm/vmf.ts';
@@ -15,6 +15,7 @@ export class MemoryModel implements Model {
   readonly properties: readonly string[] = [...LAW_NAMES, 'books'];
   readonly world: World;
   readonly alphabet: readonly Action[];
+  readonly actionsMax: number;
   readonly canonical: Canonical;
   /** Where set: number and actions of the program at work, for who watches from outside. */
   trace: Int32Array | null = null;
@@ -27,6 +28,7 @@ export class MemoryModel implements Model {
   constructor(release: Release, bounds: Bounds, wanted: number) {
     this.world = new World(release, bounds);
     this.alphabet = new Alphabet(bounds).actions;
+    this.actionsMax = this.alphabet.length;
     this.canonical = new Canonical(this.world.sm, this.world.roots);
     this.wanted = wanted;
     this.laws = new PackedLaws(this.world.sm, this.world.counts);
@@ -80,6 +82,16 @@ export class MemoryModel implements Model {
       this.failed = error.message;
       return ACT_DONE;
     }
+  }
+
+  again(action: number): void {
+    const { counts, m } = this.world;
+    const { why } = m;
+    counts.muted = true;
+    m.why = null;
+    assert(this.act(action) !== ACT_DISABLED, 'an action that was possible is so again');
+    counts.muted = false;
+    m.why = why;
   }
 
   /** Steps that show a finding which is in the state, but which no step has yet seen. */

@@ -60,7 +60,8 @@ export function framesBroken(
     const order = f & ORDER_MASK;
     const n = 1 << order;
     if ((f & (PG_BUDDY | PG_HEAD)) !== 0) {
-      if (order > 0) blocks++;
+      // Folios only: how the rest is cut into free blocks is not part of the state.
+      if (order > 0 && (f & PG_HEAD) !== 0) blocks++;
       if ((pfn & (n - 1)) !== 0 || pfn + n > m.pages) broken |= 1 << LAW_ALIGNMENT;
       if ((f & PG_BUDDY) !== 0) {
         freeBlocks[order]!++;

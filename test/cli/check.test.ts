@@ -43,6 +43,15 @@ describe('check', () => {
     expect(cut.stdout).toMatch(/not exhaustive, the memory limit was reached: every program of up/);
   });
 
+  it('says the same with one thread and with three', () => {
+    const on = (jobs: string): unknown => {
+      const args = ['check', '--kernel', 'shmem-mthp-v1', ...SHORT, '--jobs', jobs, '--json'];
+      const { bytes: _, ...rest } = JSON.parse(faultline(args).stdout);
+      return rest;
+    };
+    expect(on('3')).toEqual(on('1'));
+  });
+
   it('prints nothing under --quiet where all is well', () => {
     expect(faultline(['check', '--quiet', '--steps', '2'])).toEqual({
       code: 0,
@@ -86,14 +95,13 @@ describe('check', () => {
       ];
       const args = ['check', '--checkpoint', file, ...bounds, '--json'];
       const counts = (ran: { stdout: string }): unknown[] => {
-        const { end, states, transitions, laws } = JSON.parse(ran.stdout);
-        const met = laws.map((law: { exercised: number }) => law.exercised > 0);
-        return [end, states, transitions, met];
+        const { end, states, transitions, laws, branches } = JSON.parse(ran.stdout);
+        return [end, states, transitions, laws, branches];
       };
       const whole = faultline(['check', ...bounds, '--json']);
-      const cut = faultline([...args, '--memory-limit', '1M']);
+      const cut = faultline([...args, '--jobs', '1', '--memory-limit', '1M']);
       expect(JSON.parse(cut.stdout).end).toBe('memory');
-      const resumed = faultline(args);
+      const resumed = faultline([...args, '--jobs', '2']);
       expect(counts(resumed)).toEqual(counts(whole));
       const other = faultline([...args, '--steps', '3']);
       expect(other.code).toBe(2);

@@ -4,7 +4,7 @@
  */
 import { describe, expect, it } from 'vitest';
 import { FaultlineBug, Random } from '../../src/base/index.ts';
-import { ACT_DONE, ACTIONS_MAX } from '../../src/check/index.ts';
+import { ACT_DONE } from '../../src/check/index.ts';
 import { FOCUSES, PRESETS } from '../../src/explore/index.ts';
 import { LAW_NAMES } from '../../src/explore/law_bits.ts';
 import { MemoryModel } from '../../src/explore/memory_model.ts';
@@ -20,7 +20,7 @@ function compare(kernel: string, focus: (typeof FOCUSES)[number], walks: number)
   const model = new MemoryModel(findKernel(kernel)!, PRESETS[focus], -1);
   const { m } = model.world;
   const random = new Random(walks);
-  const offered = new Int32Array(ACTIONS_MAX);
+  const offered = new Int32Array(model.actionsMax);
   let compared = 0;
   let brokenStates = 0;
   for (let walk = 0; walk < walks; walk++) {
@@ -64,7 +64,7 @@ describe('packed laws say what the laws say', () => {
     const model = new MemoryModel(findKernel('6.18')!, PRESETS.default, -1);
     const { m } = model.world;
     const random = new Random(5);
-    const offered = new Int32Array(ACTIONS_MAX);
+    const offered = new Int32Array(model.actionsMax);
     let broken = 0;
     for (let round = 0; round < 200; round++) {
       model.reset();
