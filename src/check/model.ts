@@ -3,7 +3,7 @@
  * copies it to a slot and back, changes it by an action, and gives its fingerprint.
  *
  * A model whose states differ only in names (of frames, of tasks) gives equal states equal
- * fingerprints: that is how symmetry is removed.
+ * fingerprints: that is how symmetry is removed. Steps that commute are not: see docs/check.md.
  */
 export interface Model {
   /** Bit i of judge() is properties[i]; at most 31. */
@@ -33,8 +33,6 @@ export interface Model {
    * depend on nothing but the arguments.
    */
   kindOf(property: number, action: number): string;
-  /** Actions that commute wherever both are possible, and neither makes the other impossible. */
-  independent?(a: number, b: number): boolean;
 }
 
 export const ACT_DONE = 0;

@@ -24,6 +24,7 @@ export interface CheckCommandOptions extends OutputOptions {
   readonly laws?: readonly LawName[];
   readonly mappings?: readonly Kind[];
   readonly calls?: readonly Call[];
+  readonly symmetry?: boolean;
   readonly walks?: number;
   readonly seed?: number;
   readonly memoryLimit?: number;
@@ -81,5 +82,6 @@ export function boundsOf(options: CheckCommandOptions): Bounds {
     steps: options.steps ?? preset.steps,
     kinds: options.mappings ?? preset.kinds,
     calls: options.calls ?? preset.calls,
+    ...(options.symmetry === false ? { tellTasks: true } : {}),
   };
 }

@@ -31,7 +31,7 @@ export const UFFDIO_ZEROPAGE = 0xaa04;
 
 export interface Action {
   readonly op: number;
-  /** Task row that performs it. */
+  /** Task row that performs it; ANY_TASK: whichever is there. */
   readonly task: number;
   /** First page and number of pages that it is about; of files, page offsets. */
   readonly at: number;
@@ -44,6 +44,9 @@ export interface Action {
   /** In words, for the kind of a violation. */
   readonly name: string;
 }
+
+/** What is about files and settings is the same whoever does it. */
+export const ANY_TASK = 0;
 
 /** Names of tasks by row. */
 export const TASK_NAMES = ['', 'p', 'c', 'd', 'e', 'f', 'h', 'i', 'j'];
@@ -194,7 +197,7 @@ export class Alphabet {
     this.add(OP_UFFD, 1, 'UFFDIO_ZEROPAGE', zero, place + 1, 1, UFFDIO_ZEROPAGE);
   }
 
-  /** Steps that are about files and settings: the first task does them. */
+  /** Steps that are about files and settings: any task does them. */
   private world(n: number): void {
     const files = new Set(this.bounds.kinds.map(fileOfKind));
     for (const file of [FILE_MEMFD, FILE_DISK]) {
@@ -203,19 +206,19 @@ export class Alphabet {
       if (this.has('truncate')) {
         for (const pages of [n >> 1, n]) {
           const text = `ftruncate(${fd}, ${sizeText(pages)})`;
-          this.add(OP_TRUNCATE, 1, 'ftruncate', text, 0, pages, file);
+          this.add(OP_TRUNCATE, ANY_TASK, 'ftruncate', text, 0, pages, file);
         }
       }
       if (this.has('punch')) {
         const mode = 'FALLOC_FL_PUNCH_HOLE|FALLOC_FL_KEEP_SIZE';
         const text = `fallocate(${fd}, ${mode}, 4K, 4K)`;
-        this.add(OP_PUNCH, 1, 'hole punch', text, 1, 1, file);
+        this.add(OP_PUNCH, ANY_TASK, 'hole punch', text, 1, 1, file);
       }
     }
     if (this.has('fault_around')) {
       for (const pages of [1, 16]) {
         const text = `echo ${pages * 4096} > /sys/kernel/debug/fault_around_bytes`;
-        this.add(OP_FAULT_AROUND, 1, 'fault_around_bytes', text, 0, pages);
+        this.add(OP_FAULT_AROUND, ANY_TASK, 'fault_around_bytes', text, 0, pages);
       }
     }
     if (this.has('folio_sizes')) {
@@ -223,12 +226,12 @@ export class Alphabet {
         for (const file of ['enabled', 'shmem_enabled']) {
           const text = `echo ${value} > ${sizesPath(n, file)}`;
           const arg = file === 'enabled' ? 0 : 1;
-          this.add(OP_SIZES, 1, file, text, 0, n, arg, value === 'always' ? 1 : 0);
+          this.add(OP_SIZES, ANY_TASK, file, text, 0, n, arg, value === 'always' ? 1 : 0);
         }
       }
     }
     for (let cpu = 0; cpu < this.bounds.inFlight; cpu++) {
-      this.add(OP_PHASE, 0, 'next phase', '', 0, 0, cpu);
+      this.add(OP_PHASE, ANY_TASK, 'next phase', '', 0, 0, cpu);
     }
   }
 }

@@ -35,6 +35,8 @@ export interface Bounds {
   readonly calls: readonly Call[];
   /** Faults that may be at work at a time; 0: every access is one step. */
   readonly inFlight: number;
+  /** States that differ only in which task is which are told apart. */
+  readonly tellTasks?: boolean;
 }
 
 export const FOCUSES = ['default', 'shared', 'cow', 'files', 'uffd', 'races'] as const;

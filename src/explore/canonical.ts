@@ -3,7 +3,7 @@
  * inodes and anon_vmas are numbered in the order in which a fixed walk first meets them. States
  * that differ only in which rows and frames were used have the same words.
  *
- * The walk: tasks in order; of each address space its counters, VMAs by address, entries by address;
+ * The walk: tasks in an order of their own (task_order.ts), and their faults; of each address space its counters, VMAs by address, entries by address;
  * then inodes with their page caches, folios, anon_vmas, in the order they were met. Left out is
  * what no rule of the model looks at: accessed bits, LRU flags, which free block a frame comes from
  * (memory is ample), statistics.
@@ -26,6 +26,7 @@ import { PTE_A, PTE_MAPPED, PTE_PFN_SHIFT, ptePfn } from '../mm/pgtable.ts';
 import { VM_MAYSHARE } from '../mm/vm_flags.ts';
 import type { Vmf } from '../mm/vmf.ts';
 import type { SmallMachine } from './small_machine.ts';
+import { TaskOrder } from './task_order.ts';
 
 const FLAGS_LEFT_OUT = PG_LRU | PG_REFERENCED | PG_ACTIVE | INDEX_HI_MASK;
 /** vmstat items that are levels, not events: NR_ANON_MAPPED to NR_MLOCK. */
@@ -57,9 +58,12 @@ export class Canonical {
   private valuesMet: number[] = [];
   /** Inodes that are there from the start: the walk begins with them. */
   private readonly roots: readonly number[];
+  private readonly order: TaskOrder;
 
-  constructor(sm: SmallMachine, roots: readonly number[]) {
+  /** `symmetric`: it does not matter which task is which. */
+  constructor(sm: SmallMachine, roots: readonly number[], symmetric: boolean) {
     this.sm = sm;
+    this.order = new TaskOrder(sm, symmetric);
     this.roots = roots;
     this.folioId = new Int32Array(sm.m.pages + 2);
   }
@@ -70,8 +74,13 @@ export class Canonical {
     this.forget();
     for (let i = 0; i < this.roots.length; i++) this.inode(this.roots[i]!);
     const { mm, alive } = m.task;
-    for (let t = 1; t < m.task.used; t++) this.put(alive[t] === 0 ? 0 : this.space(mm[t]!));
-    for (let i = 0; i < faults.length; i++) this.fault(faults[i]!);
+    const { order } = this;
+    order.run();
+    for (let i = 0; i < order.count; i++) {
+      const task = order.rows[i]!;
+      this.put(alive[task] === 0 ? 0 : this.space(mm[task]!));
+    }
+    for (let i = 0; i < order.count && faults.length > 0; i++) this.faultOf(order.rows[i]!, faults);
     for (let i = 0; i < this.mmCount; i++) this.walkSpace(this.mms[i]!);
     for (let i = 0; i < this.inodeCount; i++) this.walkInode(this.inodes[i]!);
     for (let i = 0; i < this.folioCount; i++) this.walkFolio(this.folios[i]!);
@@ -154,12 +163,22 @@ export class Canonical {
     return (this.frame(ptePfn(pte)) << PTE_PFN_SHIFT) | (pte & PTE_KEPT);
   }
 
+  /** A task has at most one fault; on which processor does not matter. */
+  private faultOf(task: number, faults: readonly Vmf[]): void {
+    for (let i = 0; i < faults.length; i++) {
+      if (faults[i]!.task !== task) continue;
+      this.fault(faults[i]!);
+      return;
+    }
+    this.put(-1);
+  }
+
   private fault(vmf: Vmf): void {
     this.put(vmf.phase);
-    this.put(vmf.task);
+    this.put(this.order.places[vmf.task]!);
     this.put(vmf.vpn);
     this.put(vmf.flags | (vmf.order << 8) | (vmf.pteSlot === 0 ? 0 : 1 << 16));
-    this.put(vmf.task === 0 ? 0 : this.space(vmf.mm));
+    this.put(this.space(vmf.mm));
     this.put(this.entry(vmf.origPte));
     this.put(vmf.page === 0 ? 0 : this.frame(vmf.page));
     this.put(vmf.cowPage === 0 ? 0 : this.frame(vmf.cowPage));

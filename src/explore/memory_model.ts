@@ -29,7 +29,9 @@ export class MemoryModel implements Model {
     this.world = new World(release, bounds);
     this.alphabet = new Alphabet(bounds).actions;
     this.actionsMax = this.alphabet.length;
-    this.canonical = new Canonical(this.world.sm, this.world.roots);
+    // A userfaultfd is the first task's alone: there it matters which one a task is.
+    const symmetric = bounds.tellTasks !== true && !bounds.calls.includes('uffd');
+    this.canonical = new Canonical(this.world.sm, this.world.roots, symmetric);
     this.wanted = wanted;
     this.laws = new PackedLaws(this.world.sm, this.world.counts);
     this.world.sm.save(0);

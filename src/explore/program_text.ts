@@ -1,5 +1,14 @@
 /** A program of the explorer as a scenario that `run`, `compare` and `verify` take. */
-import { type Action, FILE_NAMES, OP_FORK, sizesPath, sizeText, TASK_NAMES } from './alphabet.ts';
+import {
+  type Action,
+  ANY_TASK,
+  FILE_NAMES,
+  OP_EXIT,
+  OP_FORK,
+  sizesPath,
+  sizeText,
+  TASK_NAMES,
+} from './alphabet.ts';
 import type { Bounds } from './bounds.ts';
 
 export interface ProgramText {
@@ -38,11 +47,24 @@ function setup(bounds: Bounds, actions: readonly Action[]): string[] {
   return lines;
 }
 
-/** `forks`: row of the next child, which gives it its name. */
-function lineOf(a: Action, forks: number): string {
-  if (a.text.startsWith('echo')) return a.text;
-  const bind = a.op === OP_FORK ? `${TASK_NAMES[forks]!} = ` : '';
-  return `${TASK_NAMES[a.task]!}: ${bind}${a.text}`;
+/** Who does each step: tasks by row, those that were forked and those that are gone. */
+export class Cast {
+  private next: number;
+  private readonly gone = new Set<number>();
+
+  constructor(bounds: Bounds) {
+    this.next = 2 + bounds.threads;
+  }
+
+  /** The line of a step; what any task may do is done by the first that is there and free. */
+  lineOf(a: Action, isFree: (task: number) => boolean = () => true): string {
+    if (a.text.startsWith('echo')) return a.text;
+    let task = a.task;
+    if (task === ANY_TASK) for (task = 1; this.gone.has(task) || !isFree(task); ) task++;
+    if (a.op === OP_EXIT) this.gone.add(task);
+    const bind = a.op === OP_FORK ? `${TASK_NAMES[this.next++]!} = ` : '';
+    return `${TASK_NAMES[task]!}: ${bind}${a.text}`;
+  }
 }
 
 export function programText(
@@ -53,10 +75,9 @@ export function programText(
 ): ProgramText {
   const out = [...head, ...setup(bounds, actions)];
   const lines: number[] = [];
-  let forks = 2 + bounds.threads;
+  const cast = new Cast(bounds);
   for (const a of actions) {
-    const text = lineOf(a, forks);
-    if (a.op === OP_FORK) forks++;
+    const text = cast.lineOf(a);
     if (a.text === '') {
       lines.push(0);
       continue;

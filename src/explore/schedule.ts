@@ -8,8 +8,9 @@ import {
   PHASE_WP_INSTALL,
   type Vmf,
 } from '../mm/vmf.ts';
-import { OP_FAULT, OP_FORK, OP_PHASE, sizeText, TASK_NAMES } from './alphabet.ts';
+import { OP_FAULT, OP_PHASE, sizeText, TASK_NAMES } from './alphabet.ts';
 import type { MemoryModel } from './memory_model.ts';
+import { Cast } from './program_text.ts';
 
 const PHASES: Readonly<Record<number, string>> = {
   [PHASE_BEGIN]: 'begins anew: looks up the VMA and the entry',
@@ -25,15 +26,13 @@ function whose(vmf: Vmf): string {
 
 /** One line an action. The model is left in the last state. */
 export function schedule(model: MemoryModel, actions: readonly number[]): string[] {
-  const { sm, m } = model.world;
+  const { sm } = model.world;
+  const cast = new Cast(model.world.bounds);
   model.reset();
   return actions.map((number) => {
     const action = model.alphabet[number]!;
     const vmf = action.op === OP_PHASE ? sm.vmfs[action.arg]! : undefined;
-    let text = `${TASK_NAMES[action.task]!}: ${action.text}`;
-    if (action.op === OP_FORK) {
-      text = `${TASK_NAMES[action.task]!}: ${TASK_NAMES[m.task.used]!} = ${action.text}`;
-    }
+    let text = cast.lineOf(action, (task) => model.world.isFree(task));
     if (vmf !== undefined) text = `${whose(vmf)} ${PHASES[vmf.phase]!}`;
     model.act(number);
     const begun = action.op === OP_FAULT && sm.vmfs.some((one) => one.task === action.task);

@@ -41,6 +41,7 @@ import { PGFAULT } from '../mm/vmstat.ts';
 import { AccessWatch } from './access_watch.ts';
 import {
   type Action,
+  ANY_TASK,
   ARENA_START,
   arenaPages,
   fileOfKind,
@@ -218,10 +219,20 @@ export class World {
     const { m } = this;
     this.broken = 0;
     if (a.op === OP_PHASE) return this.counted(this.races.advance(a.arg));
-    if (m.task.alive[a.task] === 0 || this.races.isBusy(a.task)) return false;
+    if (a.task === ANY_TASK ? !this.isAnyFree() : !this.isFree(a.task)) return false;
     if (NEEDS_WRITE_LOCK[a.op] === 1 && this.races.isReadLocked(m.task.mm[a.task]!)) return false;
     const done = this.step(a, m.task.mm[a.task]!);
     return this.counted(done);
+  }
+
+  /** The task is there and waits for no fault. */
+  isFree(task: number): boolean {
+    return this.m.task.alive[task] !== 0 && !this.races.isBusy(task);
+  }
+
+  private isAnyFree(): boolean {
+    for (let t = 1; t < this.m.task.used; t++) if (this.isFree(t)) return true;
+    return false;
   }
 
   private counted(done: boolean): boolean {

@@ -80,6 +80,28 @@ describe('kernels that were released', () => {
   });
 });
 
+describe('symmetry of tasks', () => {
+  const kernels = ['6.18', '6.11', 'shmem-mthp-v1'].map((name) => findKernel(name)!);
+  const worlds = [
+    { ...PRESETS.default, steps: 4, kinds: ['anon', 'memfd'] as const },
+    { ...PRESETS.races, steps: 4 },
+    { ...PRESETS.cow, tasks: 3, steps: 4, kinds: ['anon'] as const, calls: ['fork'] as const },
+  ];
+  for (const [i, world] of worlds.entries()) {
+    it(`leaves the verdict and takes states away (${i + 1})`, () => {
+      for (const kernel of kernels) {
+        const merged = checkKernel(kernel, { bounds: world });
+        const apart = checkKernel(kernel, { bounds: { ...world, tellTasks: true } });
+        const verdict = (report: typeof merged): unknown =>
+          report.violations.map(({ law, by, steps }) => `${law} ${by} ${steps}`).sort();
+        expect(verdict(merged)).toEqual(verdict(apart));
+        expect(merged.end).toBe('exhausted');
+        expect(merged.states).toBeLessThan(0.95 * apart.states);
+      }
+    });
+  }
+});
+
 describe('userfaultfd', () => {
   const v618 = findKernel('6.18')!;
   const armed = { ...PRESETS.uffd, kinds: ['memfd'], calls: ['uffd', 'fork'], steps: 5 } as const;
