@@ -34,23 +34,27 @@ const isTty = process.stderr.isTTY === true;
 const began = performance.now();
 const results = [];
 let next = 0;
+let done = 0;
+let printed = 0;
 async function work() {
   while (next < chosen.length) {
-    const mutation = chosen[next++];
-    results.push({ ...mutation, ...(await judge(mutation, options)) });
-    if (isTty) process.stderr.write(`\r${results.length} of ${chosen.length} `);
+    const at = next++;
+    results[at] = { ...chosen[at], ...(await judge(chosen[at], options)) };
+    done++;
+    if (isTty) process.stderr.write(`\r${done} of ${chosen.length} \r`);
+    // Rows come in order, each when those before it are there.
+    while (!values.json && results[printed] !== undefined) {
+      console.log(rowOf(results[printed++]));
+    }
   }
 }
+if (!values.json) console.log(TABLE_HEAD);
 await Promise.all(Array.from({ length: Number(values.jobs) }, work));
-if (isTty) process.stderr.write('\r');
-results.sort((a, b) => a.number - b.number);
 
 const counted = tally(results);
 if (values.json) {
   console.log(JSON.stringify({ ...counted, mutations: results }, null, 1));
 } else {
-  console.log(TABLE_HEAD);
-  for (const result of results) console.log(rowOf(result));
   console.log('\n| noticed by | mistakes |\n| --- | --- |');
   for (const [what, n] of Object.entries(counted.noticed)) console.log(`| ${what} | ${n} |`);
   console.log(`| **all** | **${results.length}** |`);

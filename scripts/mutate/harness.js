@@ -75,7 +75,10 @@ export async function judge(
         done({ law: { by: 'limit', what: 'does not end', where: '' } });
         child.kill('SIGKILL');
       }, limitMs);
-      child.on('message', done);
+      child.on('message', (message) => {
+        if (message === 'programs end') clearTimeout(timer);
+        else done(message);
+      });
       child.on('exit', (code) => {
         done({ law: { by: 'assertion', what: `the process ended with ${code}`, where: '' } });
       });

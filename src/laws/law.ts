@@ -105,14 +105,14 @@ export const LAWS: readonly Law[] = [
     name: 'isolation',
     judges: 'value',
     always:
-      'a load sees the last store to its page; private stores stay private; none is left clean',
+      'a load sees the last store to its page; private stores stay private; stores stay dirty',
     sometimes: 'loads of pages that a store had changed',
   },
   {
     name: 'uffd',
     judges: 'access',
     always:
-      'what userfaultfd wants to see it sees: a fault installs one entry, none that it waits for',
+      'a fault in a userfaultfd-armed VMA installs one entry, and none that its handler is due to',
     sometimes: 'faults in armed VMAs that installed an entry',
   },
   {
@@ -138,7 +138,7 @@ export const LAWS: readonly Law[] = [
     name: 'inheritance',
     judges: 'call',
     always:
-      "a forked child has what it inherits: no locks, old entries, none of a file's dirty ones",
+      "a forked child has its parent's mappings, without locks, by old entries, clean where shared",
     sometimes: 'entries that a child got from its parent',
   },
 ];

@@ -2,9 +2,10 @@
  * What the laws say beyond single entries: chains, committed memory, locks, marks, what a fault or a
  * fork promises. Each is broken by hand once, and says so in words.
  */
+import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { freeRow } from '../../src/base/index.ts';
-import type { LawName } from '../../src/laws/index.ts';
+import { LAWS, type LawName } from '../../src/laws/index.ts';
 import { headOf } from '../../src/mm/folio.ts';
 import { PG_DIRTY, PG_LOCKED, PG_MM_SHARED } from '../../src/mm/page_flags.ts';
 import {
@@ -301,5 +302,13 @@ describe('a child that has what is not inherited', () => {
     const task = w.m.task.mm.indexOf(mm);
     const slot = w.slot(task, A);
     w.m.pt[slot] = w.m.pt[slot]! | PTE_A;
+  }
+});
+
+test('docs/laws.md says what the laws say', () => {
+  const text = readFileSync(new URL('../../docs/laws.md', import.meta.url), 'utf8');
+  for (const { name, judges, always, sometimes } of LAWS) {
+    expect(text).toContain(`| \`${name}\` | ${judges} | ${always} | ${sometimes} |`);
+    expect(text).toContain(`- **${name}.** `);
   }
 });
