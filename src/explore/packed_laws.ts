@@ -180,7 +180,7 @@ export class PackedLaws {
 
   /**
    * No page of a file that was stored to is clean, in its folio and in all entries: nothing writes
-   * back here. To be called after check(), whose counts it uses. As Shadow.judgeStored().
+   * back here. To be called after check(), whose counts it uses. As Unwritten.judge().
    */
   storesAreDirty(): boolean {
     const { m, ghostInode, options } = this.sm;

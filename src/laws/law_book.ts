@@ -53,7 +53,7 @@ export class LawBook {
     folios.run();
     new CounterLaws(m, census, report).run(folios.totals, this.leaks);
     new ChainLaws(m, report).run();
-    this.shadow.judgeStored(report, (pfn) => census.dirtyEntry(pfn));
+    this.shadow.unwritten.judge(report, (pfn) => census.dirtyEntry(pfn));
     this.untold = report.untold;
     if (only === undefined) return report.violations;
     return report.violations.filter((violation) => only.includes(violation.law));

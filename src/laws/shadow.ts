@@ -6,18 +6,13 @@
  * System calls change memory too. Those whose effect the caller describes are followed exactly;
  * after any other, the shadow is taken afresh from the machine (`unknown`): the law then says
  * nothing about that call, and everything about the accesses between two calls.
- *
- * A store is also not forgotten: its page stays dirty, in an entry that maps it or in its folio,
- * until it is written back; a clean page may be dropped at any time and be read from disk again.
- * Source: mm/memory.c zap_present_folio_ptes(), mm/page-writeback.c folio_mark_dirty(), 6.18.
  */
-import type { Bytes, InodeRow, MmRow, Pages, Pfn, TaskRow, Vpn } from '../base/index.ts';
-import { cacheGet } from '../mm/filemap.ts';
+import type { Bytes, InodeRow, MmRow, Pages, TaskRow, Vpn } from '../base/index.ts';
 import { headOf } from '../mm/folio.ts';
 import { FS_DISK, FS_SHMEM } from '../mm/fs_types.ts';
 import { frameAt } from '../mm/memory.ts';
 import type { Machine } from '../mm/mm_types.ts';
-import { PG_ANON, PG_DIRTY } from '../mm/page_flags.ts';
+import { PG_ANON } from '../mm/page_flags.ts';
 import { PTE_MAPPED, ptePfn } from '../mm/pgtable.ts';
 import {
   OPS_NONE,
@@ -31,6 +26,7 @@ import { findVmaIntersection, vmaLookup } from '../mm/vma_tree.ts';
 import type { Range } from './call_laws.ts';
 import { Census, type LeafVisitor, type SlotVisitor } from './census.ts';
 import type { Report } from './law.ts';
+import { Unwritten } from './unwritten.ts';
 import { inodeWords } from './words.ts';
 
 /** What any step may do besides. */
@@ -92,11 +88,11 @@ export class Shadow {
   private readonly m: Machine;
   private readonly priv = new Map<MmRow, Contents>();
   private readonly shared = new Map<InodeRow, Contents>();
-  /** Frames of file pages that were stored to and not written back: by inode, then page offset. */
-  private readonly unwritten = new Map<InodeRow, Map<number, Pfn>>();
+  readonly unwritten: Unwritten;
 
   constructor(m: Machine) {
     this.m = m;
+    this.unwritten = new Unwritten(m);
     this.rebase();
   }
 
@@ -278,31 +274,8 @@ export class Shadow {
     if (place === null) return;
     place.contents.set(place.key, value);
     if (place.inode === 0) return;
-    const kind = this.m.inode.kind[place.inode]!;
-    if (kind !== FS_SHMEM && kind !== FS_DISK) return;
-    let frames = this.unwritten.get(place.inode);
-    if (frames === undefined) {
-      frames = new Map();
-      this.unwritten.set(place.inode, frames);
-    }
-    frames.set(place.key, frameAt(this.m, this.m.task.mm[task]!, vpn));
-  }
-
-  /** Pages that were stored to are dirty. `inEntry`: some entry that maps the frame is. */
-  judgeStored(report: Report, inEntry: (pfn: Pfn) => boolean): void {
-    const { m } = this;
-    for (const [inode, frames] of this.unwritten) {
-      for (const [index, pfn] of frames) {
-        if (cacheGet(m, inode, index) !== pfn) {
-          frames.delete(index);
-          continue;
-        }
-        if ((m.page.flags[headOf(m, pfn)]! & PG_DIRTY) !== 0 || inEntry(pfn)) continue;
-        if (!report.break('isolation')) continue;
-        const found = `page ${index}, stored to and clean`;
-        report.add('isolation', 0, -1, found, 'dirty until written back', inodeWords(m, inode));
-      }
-    }
+    const pfn = frameAt(this.m, this.m.task.mm[task]!, vpn);
+    this.unwritten.stored(place.inode, place.key, pfn);
   }
 
   loaded(report: Report, task: TaskRow, vpn: Vpn, value: number): void {
