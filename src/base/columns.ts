@@ -207,6 +207,15 @@ export function freeRow(table: TableHead, row: number): void {
   rows.live--;
 }
 
+/** Forgets all rows of a table that has not been placed, as if it had just been made. */
+export function emptyTable(table: TableHead): void {
+  const { rows } = table;
+  for (const name of table.columnNames) columnOf(table, name).fill(0, 0, rows.used);
+  rows.used = 1;
+  rows.live = 0;
+  rows.freeHead = 0;
+}
+
 /** Bytes that placeTable() needs, a multiple of 8. */
 export function tableBytes(table: TableHead, capacity: number): number {
   let bytes = 8 * Math.ceil(capacity / 2);

@@ -10,42 +10,59 @@ function pageNumber(hex: string): number {
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
+/** VmFlags of most mappings are those of a few others. */
+const knownFlags = new Map<string, readonly string[]>();
+const KNOWN_FLAGS_MAX = 512;
+
+function flagsOf(text: string): readonly string[] {
+  const known = knownFlags.get(text);
+  if (known !== undefined) return known;
+  if (knownFlags.size === KNOWN_FLAGS_MAX) knownFlags.clear();
+  const flags = text.trim().split(/\s+/);
+  knownFlags.set(text, flags);
+  return flags;
+}
+
+/** Fields begin with a capital letter, mappings with a hexadecimal digit in lower case. */
+function isField(line: string): boolean {
+  const first = line.charCodeAt(0);
+  return first >= 65 && first <= 90;
+}
+
 /** Mappings of maps or smaps; [vsyscall] is no mapping of the address space and is left out. */
 export function parseMaps(text: string): VmaObservation[] {
   const found: Mutable<VmaObservation>[] = [];
   let current: Mutable<VmaObservation> | undefined;
   let fields: Record<string, number> = {};
   for (const line of text.split('\n')) {
-    const header = HEADER.exec(line);
-    if (header !== null) {
-      const name = header[5]!;
-      if (name === '[vsyscall]') {
-        current = undefined;
-        continue;
+    if (isField(line)) {
+      const colon = line.indexOf(':');
+      if (current === undefined || colon < 0) continue;
+      const key = line.slice(0, colon);
+      if (key === 'VmFlags') {
+        current.vmFlags = flagsOf(line.slice(colon + 1));
+      } else {
+        fields[key] = Number.parseInt(line.slice(colon + 1), 10);
+        current.smaps = fields;
       }
-      current = {
-        startVpn: pageNumber(header[1]!),
-        endVpn: pageNumber(header[2]!),
-        perms: header[3]!,
-        pgoff: pageNumber(header[4]!),
-        name,
-      };
-      fields = {};
-      found.push(current);
       continue;
     }
-    const colon = line.indexOf(':');
-    if (current === undefined || colon < 0) continue;
-    const key = line.slice(0, colon);
-    if (key === 'VmFlags') {
-      current.vmFlags = line
-        .slice(colon + 1)
-        .trim()
-        .split(/\s+/);
-    } else {
-      fields[key] = Number.parseInt(line.slice(colon + 1), 10);
-      current.smaps = fields;
+    const header = HEADER.exec(line);
+    if (header === null) continue;
+    const name = header[5]!;
+    if (name === '[vsyscall]') {
+      current = undefined;
+      continue;
     }
+    current = {
+      startVpn: pageNumber(header[1]!),
+      endVpn: pageNumber(header[2]!),
+      perms: header[3]!,
+      pgoff: pageNumber(header[4]!),
+      name,
+    };
+    fields = {};
+    found.push(current);
   }
   return found;
 }
