@@ -28,6 +28,7 @@ Examples:
   faultline run --json program.fl | jq .summary
   faultline run --on host program.fl
   faultline run --on vm:arch/x86/boot/bzImage program.fl
+  faultline run --on recordings/corpus.json scenarios/thread-fork-mremap.fl
 ${SETTINGS_HELP}
 Exit code: 0 fine, 1 a law or an expectation disagrees, 2 bad input or usage, 70 a bug of ours.
 `;
@@ -95,7 +96,12 @@ export function buildCommands(done: (code: number) => void): Command {
     .description('Executes scenarios or strace logs, prints the steps and the final maps.')
     .argument('<file...>', 'scenarios or strace logs; - for stdin')
     .option('-k, --kernel <name>', KERNEL_TEXT, parseKernel)
-    .option('--on <who>', 'who executes: model, host (this kernel), vm:IMAGE', parsePlace, MODEL)
+    .option(
+      '--on <who>',
+      'who executes: model, host (this kernel), vm:IMAGE, RECORDING.json',
+      parsePlace,
+      MODEL,
+    )
     .option('--laws', 'check the laws after every step')
     .option('--no-laws', 'do not check the laws (the default)')
     .addHelpText('after', RUN_HELP)

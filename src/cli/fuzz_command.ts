@@ -8,11 +8,11 @@ import { DIVERGES_AGAIN, type FuzzState, newState, StateDirectory } from './fuzz
 import { exitOf, isSession, openSession } from './host_session.ts';
 import { cliError } from './input.ts';
 import { Output, type OutputOptions, writeJson } from './output.ts';
-import type { Place } from './place.ts';
+import type { LivePlace } from './place.ts';
 import { divergenceLines } from './verify_command.ts';
 
 export interface FuzzCommandOptions extends OutputOptions {
-  readonly on: Place;
+  readonly on: LivePlace;
   readonly kernel?: string;
   readonly programs?: number;
   readonly minutes?: number;
@@ -167,11 +167,13 @@ export async function fuzzCommand(options: FuzzCommandOptions): Promise<number> 
     progress: (now) => progress.report(now),
     isOver: (now) => interrupted || now.next >= until || performance.now() > deadline,
   });
+  let isKept = true;
   try {
     await run.run();
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     if (code === undefined) throw error;
+    isKept = false;
     // The disk is full, or the directory went away: what is known is printed below.
     out.diagnostics([cliError('CLI008', options.state, message)]);
   } finally {
@@ -193,5 +195,6 @@ export async function fuzzCommand(options: FuzzCommandOptions): Promise<number> 
   }
   if (run.failure !== undefined) return exitOf(run.failure);
   if (state.findings.length > 0) return EXIT_DISAGREES;
+  if (!isKept) return EXIT_INPUT;
   return interrupted ? EXIT_INTERRUPTED : EXIT_OK;
 }

@@ -99,8 +99,12 @@ export class FuzzRun {
         await this.#settle();
       }
     } finally {
-      this.#save();
-      await this.#host.close();
+      // Settings are put back and the executor ends, also when the disk is full.
+      try {
+        this.#save();
+      } finally {
+        await this.#host.close();
+      }
     }
   }
 

@@ -5,7 +5,7 @@ import { parseCount, parseKernel, parseMinutes } from './arguments.ts';
 import { fuzzCommand } from './fuzz_command.ts';
 import { hostInfoCommand } from './host_info_command.ts';
 import { inspectCommand, parseCont, parsePid } from './inspect_command.ts';
-import { HOST, parseRealPlace } from './place.ts';
+import { HOST, parseLivePlace, parseRealPlace } from './place.ts';
 import { verifyCommand } from './verify_command.ts';
 
 const VERIFY_HELP = `
@@ -18,6 +18,7 @@ Examples:
   faultline verify --full --json program.fl | jq .files[0].divergence
   faultline verify --on vm:arch/x86/boot/bzImage scenarios/*.fl
   faultline verify --on vm:bzImage --kernel shmem-mthp-v1 scenarios/thread-*.fl
+  faultline verify --on recordings/corpus.json scenarios/thread-*.fl
 
 Exit code: 0 both kernels agree, 1 they differ or the kernel fails, 2 bad input, or the kernel
 cannot be asked.
@@ -45,6 +46,7 @@ Examples:
 `;
 
 const ON_TEXT = "the kernel that is asked: host (this machine's), vm:IMAGE";
+const VERIFY_ON_TEXT = `${ON_TEXT}, or a recording of its answers, FILE.json`;
 const KERNEL_TEXT = "modelled kernel to compare with (default: by the kernel's release)";
 const INSPECT_HELP = `
 Reads /proc only: no process is stopped, nothing is written. Needs root for the frames.
@@ -71,7 +73,7 @@ export function addHostCommands(
     .description('Executes scenarios on the model and on this kernel; prints what differs first.')
     .argument('<file...>', 'scenarios; - for stdin')
     .option('--full', 'compare smaps, status and resident memory too')
-    .option('--on <kernel>', ON_TEXT, parseRealPlace, HOST)
+    .option('--on <kernel>', VERIFY_ON_TEXT, parseRealPlace, HOST)
     .option('-k, --kernel <name>', KERNEL_TEXT, parseKernel)
     .addHelpText('after', VERIFY_HELP)
     .action(async (files, options) => done(await verifyCommand(files, options)));
@@ -86,7 +88,7 @@ export function addHostCommands(
     .option('--minutes <m>', 'stop after m minutes', parseMinutes)
     .option('--seed <s>', 'which programs', parseCount(0, COUNT_MAX), 1)
     .option('--steps <n>', 'steps of a program', parseCount(1, 1000), 20)
-    .option('--on <kernel>', ON_TEXT, parseRealPlace, HOST)
+    .option('--on <kernel>', ON_TEXT, parseLivePlace, HOST)
     .option('-k, --kernel <name>', KERNEL_TEXT, parseKernel)
     .option('--jobs <n>', 'CPUs to use', parseCount(1, JOBS_MAX), jobs)
     .option('--state <dir>', 'where state and findings are kept', '.faultline-fuzz')
@@ -109,7 +111,7 @@ export function addHostCommands(
     .command('host-info')
     .summary('tell what can be asked of the real kernel here')
     .description('Tells the kernel, its settings, and what can and cannot be observed here.')
-    .option('--on <kernel>', ON_TEXT, parseRealPlace, HOST)
+    .option('--on <kernel>', ON_TEXT, parseLivePlace, HOST)
     .option('-k, --kernel <name>', KERNEL_TEXT, parseKernel)
     .addHelpText('after', HOST_INFO_HELP)
     .action(async (options) => done(await hostInfoCommand(options)));

@@ -5,10 +5,10 @@ import { flow, type Line, line, span } from '../view/index.ts';
 import { EXIT_OK } from './exit.ts';
 import { exitOf, modelledAs, openHost } from './host_session.ts';
 import { Output, type OutputOptions, writeJson } from './output.ts';
-import type { Place } from './place.ts';
+import type { LivePlace } from './place.ts';
 
 export interface HostInfoCommandOptions extends OutputOptions {
-  readonly on: Place;
+  readonly on: LivePlace;
   readonly kernel?: string;
 }
 

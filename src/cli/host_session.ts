@@ -4,13 +4,13 @@ import type { Diagnostic } from '../base/index.ts';
 import { HostKernel, type HostOptions, openHostKernel, type Unavailable } from '../host/index.ts';
 import { type HostRelease, hostRelease, kernelNamed } from '../lab/index.ts';
 import { EXIT_DISAGREES, EXIT_INPUT } from './exit.ts';
-import type { Place } from './place.ts';
+import type { LivePlace } from './place.ts';
 
 export const HOST_FILE = 'host';
 
 export interface SessionOptions {
   readonly jobs: number;
-  readonly place: Place;
+  readonly place: LivePlace;
   /** A modelled kernel to compare with, whatever the release. */
   readonly kernel?: string | undefined;
 }
@@ -47,7 +47,7 @@ function optionsOf({ jobs, place }: SessionOptions): HostOptions {
   return place.kind === 'vm' ? { ...options, image: place.image } : options;
 }
 
-function unavailable(found: Unavailable, place: Place): Diagnostic {
+function unavailable(found: Unavailable, place: LivePlace): Diagnostic {
   if (place.kind !== 'vm') {
     const hint = '`faultline host-info` tells what it needs';
     return refusal(

@@ -22,6 +22,7 @@ export const CLI_CODES = {
   CLI010: 'a variant that is no variant',
   CLI011: 'a C program that cannot be compiled here',
   CLI012: 'a checkpoint of another check, or none',
+  CLI013: 'a recording that cannot answer',
 } as const;
 
 export type CliCode = keyof typeof CLI_CODES;

@@ -1,4 +1,4 @@
-/** Where a program is executed: `--on model`, `--on host`, `--on vm:IMAGE`. */
+/** Where a program is executed: `--on model`, `--on host`, `--on vm:IMAGE`, `--on RECORDING.json`. */
 import { InvalidArgumentError } from 'commander';
 
 export type Place =
@@ -6,24 +6,44 @@ export type Place =
   /** The kernel of this machine. */
   | { readonly kind: 'host' }
   /** A kernel image, booted in a virtual machine. */
-  | { readonly kind: 'vm'; readonly image: string };
+  | { readonly kind: 'vm'; readonly image: string }
+  /** What a kernel answered once, from a file. */
+  | { readonly kind: 'recording'; readonly path: string };
 
-export const MODEL: Place = { kind: 'model' };
-export const HOST: Place = { kind: 'host' };
+/** Where programs are executed now. */
+export type LivePlace = Exclude<Place, { kind: 'recording' }>;
 
-function parse(text: string, isModelToo: boolean): Place {
+export const MODEL: LivePlace = { kind: 'model' };
+export const HOST: LivePlace = { kind: 'host' };
+
+function parseLive(text: string): LivePlace | undefined {
   if (text.startsWith('vm:') && text !== 'vm:') return { kind: 'vm', image: text.slice(3) };
-  if (text === 'host') return HOST;
-  if (text === 'model' && isModelToo) return MODEL;
-  const others = isModelToo ? 'model, host' : 'host';
-  throw new InvalidArgumentError(`expected ${others} or vm:IMAGE, as in vm:arch/x86/boot/bzImage`);
+  return text === 'host' ? HOST : undefined;
 }
+
+function parseRecording(text: string): Place | undefined {
+  return text.endsWith('.json') ? { kind: 'recording', path: text } : undefined;
+}
+
+const VM = 'vm:IMAGE, as in vm:arch/x86/boot/bzImage';
+const RECORDING = 'a recording (FILE.json)';
 
 export function parsePlace(text: string): Place {
-  return parse(text, true);
+  const found = text === 'model' ? MODEL : (parseLive(text) ?? parseRecording(text));
+  if (found !== undefined) return found;
+  throw new InvalidArgumentError(`expected model, host, ${RECORDING} or ${VM}`);
 }
 
-/** For verbs that hold the model against a kernel. */
+/** For verbs that hold the model against what a kernel answers. */
 export function parseRealPlace(text: string): Place {
-  return parse(text, false);
+  const found = parseLive(text) ?? parseRecording(text);
+  if (found !== undefined) return found;
+  throw new InvalidArgumentError(`expected host, ${RECORDING} or ${VM}`);
+}
+
+/** For verbs that ask what has not been asked before. */
+export function parseLivePlace(text: string): LivePlace {
+  const found = parseLive(text);
+  if (found !== undefined) return found;
+  throw new InvalidArgumentError(`expected host or ${VM}`);
 }

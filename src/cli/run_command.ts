@@ -1,7 +1,7 @@
 /** `faultline run FILE…` */
 import type { Diagnostic } from '../base/index.ts';
 import type { HostKernel } from '../host/index.ts';
-import { hostReport, type RunReport, runProgram } from '../lab/index.ts';
+import { hostReport, type Recording, type RunReport, runProgram } from '../lab/index.ts';
 import type { Line } from '../view/index.ts';
 import { BLANK, quietRunView, runParts } from '../view/index.ts';
 import { bugMessage, EXIT_BUG, EXIT_DISAGREES, EXIT_INPUT, EXIT_OK } from './exit.ts';
@@ -10,6 +10,7 @@ import { type Loaded, loadProgram } from './input.ts';
 import { Output, type OutputOptions, writeJson } from './output.ts';
 import type { Place } from './place.ts';
 import { Progress } from './progress.ts';
+import { readRecording, recordedAnswer } from './recording_place.ts';
 import { refusedSettings, type Setting, withSettings } from './settings.ts';
 
 export interface RunCommandOptions extends OutputOptions {
@@ -63,6 +64,25 @@ async function runOnHost(
   return { report, code: exitCode(report) };
 }
 
+/** What the kernel of the recording answered then; settings cannot be given to it. */
+function runRecorded(
+  loaded: Loaded,
+  path: string,
+  recording: Recording,
+  options: RunCommandOptions,
+): Ran {
+  const empty = (found: readonly Diagnostic[]): Ran => {
+    return { report: emptyReport(loaded, options, found), code: EXIT_INPUT };
+  };
+  if (loaded.program === undefined) return empty(loaded.diagnostics);
+  const seen = recordedAnswer(recording, path, loaded.file);
+  if ('severity' in seen) return empty([...loaded.diagnostics, seen]);
+  const expectations = loaded.program.steps.map(() => undefined);
+  const ran = hostReport(loaded.program, { ...seen, expectations });
+  const report = { ...ran, diagnostics: loaded.diagnostics };
+  return { report, code: exitCode(report) };
+}
+
 function runLoaded(loaded: Loaded, options: RunCommandOptions): Ran {
   if (loaded.program === undefined) {
     return { report: emptyReport(loaded, options, loaded.diagnostics), code: EXIT_INPUT };
@@ -111,15 +131,23 @@ export async function runCommand(
   files: readonly string[],
   options: RunCommandOptions,
 ): Promise<number> {
-  if (options.on.kind === 'model') return await runFiles(files, options, undefined);
-  const host = await openHost({ jobs: 1, place: options.on });
-  if ('severity' in host) {
-    new Output(options).diagnostics([host]);
-    if (options.json === true) await writeJson({ files: [], diagnostics: [host] });
-    return exitOf(host);
+  const { on } = options;
+  if (on.kind === 'model') return await runFiles(files, options, (one) => runLoaded(one, options));
+  const refuse = async (why: Diagnostic, code: number): Promise<number> => {
+    new Output(options).diagnostics([why]);
+    if (options.json === true) await writeJson({ files: [], diagnostics: [why] });
+    return code;
+  };
+  if (on.kind === 'recording') {
+    const recording = readRecording(on.path);
+    if ('severity' in recording) return await refuse(recording, EXIT_INPUT);
+    const run = (one: Loaded): Ran => runRecorded(one, on.path, recording, options);
+    return await runFiles(files, options, run);
   }
+  const host = await openHost({ jobs: 1, place: on });
+  if ('severity' in host) return await refuse(host, exitOf(host));
   try {
-    return await runFiles(files, options, host);
+    return await runFiles(files, options, (one) => runOnHost(one, host, options));
   } finally {
     await host.close();
   }
@@ -128,7 +156,7 @@ export async function runCommand(
 async function runFiles(
   files: readonly string[],
   options: RunCommandOptions,
-  host: HostKernel | undefined,
+  run: (loaded: Loaded) => Ran | Promise<Ran>,
 ): Promise<number> {
   const out = new Output(options);
   const reports: RunReport[] = [];
@@ -138,8 +166,7 @@ async function runFiles(
     let loaded: Loaded = { file: path, program: undefined, diagnostics: [] };
     try {
       loaded = loadProgram(path);
-      const { report, code } =
-        host === undefined ? runLoaded(loaded, options) : await runOnHost(loaded, host, options);
+      const { report, code } = await run(loaded);
       worst = Math.max(worst, code);
       out.diagnostics(report.diagnostics);
       if (options.json === true) reports.push(report);

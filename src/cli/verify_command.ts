@@ -1,14 +1,22 @@
 /** `faultline verify FILE…`: model against the real kernel, step by step. */
 import type { Diagnostic } from '../base/index.ts';
 import type { HostTranscript } from '../host/index.ts';
-import { type Divergence, MASKED, verifyProgram } from '../lab/index.ts';
+import {
+  type Divergence,
+  type HostRelease,
+  MASKED,
+  type OtherTranscript,
+  type Recording,
+  verifyProgram,
+} from '../lab/index.ts';
 import { type Line, line } from '../view/index.ts';
 import { EXIT_DISAGREES, EXIT_INPUT, EXIT_OK } from './exit.ts';
-import { exitOf, type HostSession, isSession, openSession } from './host_session.ts';
-import { cliError, loadProgram } from './input.ts';
+import { exitOf, type HostSession, isSession, modelledAs, openSession } from './host_session.ts';
+import { cliError, type Loaded, loadProgram } from './input.ts';
 import { Output, type OutputOptions, writeJson } from './output.ts';
 import type { Place } from './place.ts';
 import { Progress } from './progress.ts';
+import { readRecording, recordedAnswer, recordingTitle } from './recording_place.ts';
 
 export interface VerifyCommandOptions extends OutputOptions {
   readonly on: Place;
@@ -31,39 +39,22 @@ interface FileReport {
   readonly diagnostics: readonly Diagnostic[];
 }
 
-async function verifyFile(
-  path: string,
-  session: HostSession,
-  options: VerifyCommandOptions,
-): Promise<FileReport> {
-  const loaded = loadProgram(path);
+function failed(file: string, diagnostics: readonly Diagnostic[]): FileReport {
+  return { file, verdict: 'failed', steps: 0, compared: 0, diagnostics };
+}
+
+/** What the comparison came to; a step that did not end is told by `late`. */
+function reportOf(
+  loaded: Loaded & { readonly program: NonNullable<Loaded['program']> },
+  seen: OtherTranscript,
+  how: { modelled: HostRelease; memory: number; late: boolean },
+  diagnostics: readonly Diagnostic[],
+): FileReport {
   const { file } = loaded;
-  const failed = (diagnostics: readonly Diagnostic[]): FileReport => ({
-    file,
-    verdict: 'failed',
-    steps: 0,
-    compared: 0,
-    diagnostics,
-  });
-  if (loaded.program === undefined) return failed(loaded.diagnostics);
-  if (loaded.program.memory !== undefined) {
-    const message = 'says how much memory its machine has; a real one cannot be given that';
-    const cannot = 'its machine has another memory';
-    return { ...failed([cliError('CLI009', file, message)]), verdict: 'cannot', cannot };
-  }
-  const observe = options.full === true ? 'full' : 'pages';
-  const seen: HostTranscript = await session.host.execute(loaded.program, { observe });
-  const diagnostics = [...loaded.diagnostics, ...seen.notes];
-  // A setting that is refused or missing there shows in the comparison, unless the model agrees.
-  const errors = seen.notes.filter((note) => note.severity === 'error' && note.code !== 'HOST010');
-  // A step that does not end may be the model's prediction.
-  if (errors.some((note) => note.code !== 'HOST007')) return failed(diagnostics);
-  const found = verifyProgram(loaded.program, seen, {
-    release: session.modelled.release,
-    memory: seen.memoryBytes,
-  });
+  const { modelled, memory, late } = how;
+  const found = verifyProgram(loaded.program, seen, { release: modelled.release, memory });
   const { compared, divergence, unmodelled, cannot, stepsCompared: steps } = found;
-  if (errors.length > 0 && found.endless === undefined) return failed(diagnostics);
+  if (late && found.endless === undefined) return failed(file, diagnostics);
   const told = found.endless === undefined ? diagnostics : loaded.diagnostics;
   const base = { file, steps, compared, diagnostics: told };
   if (found.endless !== undefined) return { ...base, verdict: 'agrees', endless: found.endless };
@@ -71,6 +62,46 @@ async function verifyFile(
   if (cannot !== undefined) return { ...base, verdict: 'cannot', cannot };
   if (unmodelled !== undefined) return { ...base, verdict: 'unmodelled', unmodelled };
   return { ...base, verdict: 'agrees' };
+}
+
+async function verifyFile(
+  path: string,
+  session: HostSession,
+  options: VerifyCommandOptions,
+): Promise<FileReport> {
+  const loaded = loadProgram(path);
+  const { file, program } = loaded;
+  if (program === undefined) return failed(file, loaded.diagnostics);
+  if (program.memory !== undefined) {
+    const message = 'says how much memory its machine has; a real one cannot be given that';
+    const cannot = 'its machine has another memory';
+    return { ...failed(file, [cliError('CLI009', file, message)]), verdict: 'cannot', cannot };
+  }
+  const observe = options.full === true ? 'full' : 'pages';
+  const seen: HostTranscript = await session.host.execute(program, { observe });
+  const diagnostics = [...loaded.diagnostics, ...seen.notes];
+  // A setting that is refused or missing there shows in the comparison, unless the model agrees.
+  const errors = seen.notes.filter((note) => note.severity === 'error' && note.code !== 'HOST010');
+  // A step that does not end may be the model's prediction.
+  if (errors.some((note) => note.code !== 'HOST007')) return failed(file, diagnostics);
+  const { modelled } = session;
+  const how = { modelled, memory: seen.memoryBytes, late: errors.length > 0 };
+  return reportOf({ ...loaded, program }, seen, how, diagnostics);
+}
+
+function verifyRecorded(
+  path: string,
+  on: string,
+  recording: Recording,
+  modelled: HostRelease,
+): FileReport {
+  const loaded = loadProgram(path);
+  const { file, program } = loaded;
+  if (program === undefined) return failed(file, loaded.diagnostics);
+  const seen = recordedAnswer(recording, on, file);
+  if ('severity' in seen) return failed(file, [...loaded.diagnostics, seen]);
+  const how = { modelled, memory: recording.memoryBytes, late: false };
+  return reportOf({ ...loaded, program }, seen, how, loaded.diagnostics);
 }
 
 /** A divergence in a few lines. */
@@ -117,25 +148,64 @@ function worstOf(reports: readonly FileReport[]): number {
   return reports.some((r) => r.verdict === 'differs') ? EXIT_DISAGREES : EXIT_OK;
 }
 
+/** Who answers: a kernel that is asked now, or a recording. */
+interface Answers {
+  /** "6.18.44", for a recording with its date. */
+  readonly kernel: string;
+  readonly release: string;
+  readonly where: string;
+  readonly modelled: HostRelease;
+  readonly unseen: readonly { readonly what: string; readonly why: string }[];
+  verify(path: string): FileReport | Promise<FileReport>;
+  close(): Promise<void>;
+}
+
+function openRecorded(path: string, kernel: string | undefined): Answers | Diagnostic {
+  const recording = readRecording(path);
+  if ('severity' in recording) return recording;
+  const { release } = recording;
+  const modelled = modelledAs(release, kernel);
+  if (modelled === undefined) {
+    return cliError('CLI007', path, `no modelled kernel stands for ${release}`);
+  }
+  return {
+    ...{ kernel: recordingTitle(recording), release, where: 'recording', modelled, unseen: [] },
+    verify: (file) => verifyRecorded(file, path, recording, modelled),
+    close: async () => {},
+  };
+}
+
+async function openAnswers(options: VerifyCommandOptions): Promise<Answers | Diagnostic> {
+  const { on, kernel } = options;
+  if (on.kind === 'recording') return openRecorded(on.path, kernel);
+  const session = await openSession({ jobs: 1, place: on, kernel });
+  if (!isSession(session)) return session;
+  const { host, modelled } = session;
+  const { release, where, unseen } = host.info();
+  return {
+    ...{ kernel: release, release, where, modelled, unseen },
+    verify: (file) => verifyFile(file, session, options),
+    close: () => host.close(),
+  };
+}
+
 export async function verifyCommand(
   files: readonly string[],
   options: VerifyCommandOptions,
 ): Promise<number> {
   const out = new Output(options);
-  const { on: place, kernel } = options;
-  const session = await openSession({ jobs: 1, place, kernel });
-  if (!isSession(session)) {
-    out.diagnostics([session]);
-    if (options.json === true) await writeJson({ files: [], diagnostics: [session] });
-    return exitOf(session);
+  const answers = await openAnswers(options);
+  if ('severity' in answers) {
+    out.diagnostics([answers]);
+    if (options.json === true) await writeJson({ files: [], diagnostics: [answers] });
+    return exitOf(answers);
   }
-  const { host, modelled } = session;
-  const { release, where, unseen } = host.info();
+  const { kernel, release, where, modelled, unseen } = answers;
   const reports: FileReport[] = [];
   const progress = new Progress('verify', options.quiet !== true);
   try {
     for (const [i, path] of files.entries()) {
-      const report = await verifyFile(path, session, options);
+      const report = await answers.verify(path);
       reports.push(report);
       progress.report(i + 1, files.length);
       out.diagnostics(report.verdict === 'cannot' ? noteOf(report) : report.diagnostics);
@@ -145,7 +215,7 @@ export async function verifyCommand(
     }
   } finally {
     progress.end();
-    await host.close();
+    await answers.close();
   }
   const compared = reports.reduce((sum, r) => sum + r.compared, 0);
   const model = modelled.release.name;
@@ -165,7 +235,7 @@ export async function verifyCommand(
     const more = cannot === 0 ? '' : `, ${cannot} cannot be asked`;
     await out.lines([
       line(
-        `${agree} of ${reports.length} files agree${more}: model ${model}, kernel ${release}, ${compared.toLocaleString('en')} values`,
+        `${agree} of ${reports.length} files agree${more}: model ${model}, kernel ${kernel}, ${compared.toLocaleString('en')} values`,
       ),
       ...unseen.map(({ what, why }) => line(`(not compared there: ${what}: ${why})`)),
       ...(modelled.exact ? [] : [line(`(no model of ${release}: ${model} is the next older one)`)]),

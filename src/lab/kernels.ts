@@ -12,8 +12,11 @@ export interface KernelEntry {
   readonly differs: readonly string[];
 }
 
-/** A rule of Release in words: what it is where the field has this value. */
-const WORDS: { readonly [K in keyof Release]?: (value: Release[K]) => string } = {
+/** What is no rule, and finish_fault(), which has its own. */
+type Rule = Exclude<keyof Release, 'name' | 'title' | 'source' | 'isVariant' | 'finishFault'>;
+
+/** Every rule of Release in words: what it is where the field has this value. */
+const WORDS: { readonly [K in Rule]: (value: Release[K]) => string } = {
   faultAroundWhole: (on) =>
     on ? 'fault-around maps large folios whole' : 'fault-around maps its window only',
   shmemPerSize: (on) =>
@@ -51,6 +54,39 @@ const WORDS: { readonly [K in keyof Release]?: (value: Release[K]) => string } =
   execReadahead: (on) =>
     on ? 'readahead of code stays in its VMA' : 'readahead of code like of data',
   droppable: (on) => (on ? 'MAP_DROPPABLE' : 'no MAP_DROPPABLE'),
+  faultAroundEofQuirk: (on) =>
+    on
+      ? 'fault-around without a page table stops at a folio that reaches EOF'
+      : 'fault-around goes on to EOF',
+  shmemOrders: (mask) => `sizes of shared memory from ${(mask & -mask) * 4} kB`,
+  shmemEligibleFits: (on) =>
+    on
+      ? 'THPeligible of shared memory asks for the fit in the VMA'
+      : 'THPeligible of shared memory does not ask for the fit in the VMA',
+  shmemFileFitsVma: (on) =>
+    on ? 'folios of huge tmpfs fit the VMA' : 'a folio of huge tmpfs need not fit the VMA',
+  mlockLargeFile: (on) =>
+    on ? 'faults mark large folios mlocked' : 'faults mark small folios mlocked only',
+  munlockWaits: (on) =>
+    on ? "munlock waits in the CPU's batch" : 'unmapping drains the batches of munlock',
+  writeTouchesLate: (on) =>
+    on ? 'write() makes its page before it reads' : 'write() reads before it makes its page',
+  pagemapPmdByFirst: (on) =>
+    on
+      ? "pagemap's exclusive of a PMD mapping is its first page's"
+      : "pagemap's exclusive of a PMD mapping is each page's own",
+  pagemapPmdFile: (on) =>
+    on ? 'pagemap tells a file mapped by PMD' : 'pagemap does not tell a file mapped by PMD',
+  uffdRefusesDroppable: (on) =>
+    on ? 'userfaultfd refuses MAP_DROPPABLE' : 'userfaultfd takes MAP_DROPPABLE',
+  mergeIntoUnfaulted: (on) =>
+    on ? 'a VMA never faulted joins one that was' : 'a VMA never faulted joins none that was',
+  mmapMergesNextFirst: (on) =>
+    on ? 'mmap joins the VMA above first' : 'mmap joins the VMA below first',
+  sealsCheckedFirst: (on) =>
+    on ? 'a seal refuses before anything is changed' : 'a seal refuses when its turn comes',
+  guardMarks: (on) => (on ? 'guard regions mark their VMA' : 'guard regions leave no mark'),
+  nrAnonStats: (on) => (on ? 'nr_anon statistics' : 'no nr_anon statistics'),
 };
 
 function differences(release: Release, from: Release): string[] {

@@ -5,6 +5,7 @@
 import { finishFault611 } from './finish_fault/merged_6_11.ts';
 import { finishFaultOnePage } from './finish_fault/one_page.ts';
 import { finishFaultV1, finishFaultV1Guarded } from './finish_fault/shmem_mthp_v1.ts';
+import { finishFault612 } from './finish_fault/v6_12.ts';
 import { finishFault618 } from './finish_fault/v6_18.ts';
 import type { Release } from './mm_types.ts';
 
@@ -84,6 +85,22 @@ const V6_11: Release = {
   pagemapPmdFile: true,
 };
 
+const V6_12: Release = {
+  ...V6_11,
+  name: '6.12',
+  title: 'a partly populated range maps one page; shmem folios from 8 kB; judged by Debian',
+  source: 'Linux 6.12.117 asked: mm/memory.c finish_fault(), mm/shmem.c, mm/vma.c',
+  finishFault: finishFault612,
+  shmemOrders: ALL_SHMEM_ORDERS,
+  withinSizeByOrder: false,
+  thpAlign: 'multiple-no-hint',
+  splitDropsZeroes: true,
+  nrAnonStats: true,
+  sealsCheckedFirst: false,
+  mmapMergesNextFirst: false,
+  shmemFileFitsVma: true,
+};
+
 const V6_18: Release = {
   name: '6.18',
   title:
@@ -126,7 +143,7 @@ const V6_18: Release = {
 };
 
 /** In the order of `faultline kernels`. */
-export const KERNELS: readonly Release[] = [V6_10, V1, V1_GUARDED, V6_11, V6_18];
+export const KERNELS: readonly Release[] = [V6_10, V1, V1_GUARDED, V6_11, V6_12, V6_18];
 
 export const DEFAULT_KERNEL = '6.18';
 

@@ -112,7 +112,8 @@ describe('coverage', () => {
 describe('the release of a host', () => {
   it('is the modelled one of its number, or the next older', () => {
     expect(hostRelease('6.18.44-fc')).toMatchObject({ release: { name: '6.18' }, exact: true });
-    expect(hostRelease('6.12.1')).toMatchObject({ release: { name: '6.11' }, exact: false });
+    expect(hostRelease('6.12.1')).toMatchObject({ release: { name: '6.12' }, exact: true });
+    expect(hostRelease('6.13.1')).toMatchObject({ release: { name: '6.12' }, exact: false });
     expect(hostRelease('7.2.0')).toMatchObject({ release: { name: '6.18' }, exact: false });
     expect(hostRelease('6.1.0')).toBeUndefined();
   });
