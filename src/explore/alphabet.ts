@@ -20,6 +20,8 @@ export const OP_PUNCH = 10;
 export const OP_FAULT_AROUND = 11;
 export const OP_SIZES = 12;
 export const OP_UFFD = 13;
+/** mremap in place: to fewer pages or to more. */
+export const OP_RESIZE = 14;
 /** A fault begins, or goes on by one phase (races). */
 export const OP_FAULT = 15;
 export const OP_PHASE = 16;
@@ -27,6 +29,7 @@ export const OP_PHASE = 16;
 /** ioctls of userfaultfd: type 0xaa, and the number. */
 export const UFFDIO_API = 0xaa3f;
 export const UFFDIO_REGISTER = 0xaa00;
+export const UFFDIO_COPY = 0xaa03;
 export const UFFDIO_ZEROPAGE = 0xaa04;
 
 export interface Action {
@@ -152,8 +155,16 @@ export class Alphabet {
       if (n > 1) this.munmap(t, place + half, n - half);
       if (n > 2) this.munmap(t, place, 1);
     }
-    if (this.has('mremap')) this.mremap(t, place, other, 0);
-    if (this.has('dontunmap')) this.mremap(t, place, other, 4);
+    if (this.has('mremap')) this.mremap(t, place, n, other, 0);
+    if (this.has('dontunmap')) this.mremap(t, place, n, other, 4);
+    if (n > 1) {
+      // Half of a folio, to where it is not naturally aligned.
+      if (this.has('move_part')) this.mremap(t, place, half, other + 1, 0);
+      if (this.has('resize')) {
+        this.resize(t, place, n, half);
+        this.resize(t, place, half, n);
+      }
+    }
     if (this.has('mprotect')) {
       for (const prot of [1, 3]) this.mprotect(t, place, n, prot);
       if (n > 1) this.mprotect(t, place + half, n - half, 1);
@@ -161,6 +172,10 @@ export class Alphabet {
     if (this.has('dontneed')) {
       this.madvise(t, place, n, 4, 'MADV_DONTNEED');
       if (n > 1) this.madvise(t, place + 1, 1, 4, 'MADV_DONTNEED');
+    }
+    if (this.has('hugepage')) {
+      this.madvise(t, place, n, 14, 'MADV_HUGEPAGE');
+      this.madvise(t, place, n, 15, 'MADV_NOHUGEPAGE');
     }
     if (this.has('populate')) this.madvise(t, place, n, 23, 'MADV_POPULATE_WRITE');
     if (this.has('uffd') && t === 1) this.userfaultfd(place, n);
@@ -170,11 +185,15 @@ export class Alphabet {
     this.add(OP_MUNMAP, t, 'munmap', `munmap(${sizeText(at)}, ${sizeText(pages)})`, at, pages);
   }
 
-  private mremap(t: number, from: number, to: number, extra: number): void {
-    const n = this.bounds.pages;
+  private mremap(t: number, from: number, n: number, to: number, extra: number): void {
     const flags = `MREMAP_MAYMOVE|MREMAP_FIXED${extra === 0 ? '' : '|MREMAP_DONTUNMAP'}`;
     const text = `mremap(${sizeText(from)}, ${sizeText(n)}, ${sizeText(n)}, ${flags}, ${sizeText(to)})`;
     this.add(OP_MREMAP, t, 'mremap', text, from, n, to, 3 | extra);
+  }
+
+  private resize(t: number, at: number, from: number, to: number): void {
+    const text = `mremap(${sizeText(at)}, ${sizeText(from)}, ${sizeText(to)}, 0)`;
+    this.add(OP_RESIZE, t, to > from ? 'mremap (grow)' : 'mremap (shrink)', text, at, from, to);
   }
 
   private mprotect(t: number, at: number, pages: number, prot: number): void {
@@ -187,7 +206,7 @@ export class Alphabet {
     this.add(OP_MADVISE, t, `madvise(${name})`, text, at, pages, advice);
   }
 
-  /** Registration for missing pages, and the handler's answer to one: a page of zeroes. */
+  /** Registration for missing pages, and the handler's answers: a page of zeroes, a page of its own. */
   private userfaultfd(place: number, n: number): void {
     const range = (at: number, pages: number): string =>
       `{range={start=${sizeText(at)}, len=${sizeText(pages)}}, mode=`;
@@ -195,6 +214,8 @@ export class Alphabet {
     this.add(OP_UFFD, 1, 'UFFDIO_REGISTER', register, place, n, UFFDIO_REGISTER);
     const zero = `ioctl(u, UFFDIO_ZEROPAGE, ${range(place + 1, 1)}0})`;
     this.add(OP_UFFD, 1, 'UFFDIO_ZEROPAGE', zero, place + 1, 1, UFFDIO_ZEROPAGE);
+    const copy = `ioctl(u, UFFDIO_COPY, {dst=${sizeText(place)}, src=s, len=4K, mode=0})`;
+    this.add(OP_UFFD, 1, 'UFFDIO_COPY', copy, place, 1, UFFDIO_COPY);
   }
 
   /** Steps that are about files and settings: any task does them. */

@@ -35,6 +35,12 @@ function setup(bounds: Bounds, actions: readonly Action[]): string[] {
     lines.push('p: u = userfaultfd(0)');
     lines.push('p: ioctl(u, UFFDIO_API, {api=UFFD_API, features=0}) = 0');
   }
+  if (actions.some((a) => a.text.includes('src=s'))) {
+    lines.push(
+      'p: s = mmap(512K, 4K, PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_ANONYMOUS|MAP_FIXED, -1, 0)',
+    );
+    lines.push('p: write s');
+  }
   const [memfd, disk] = FILE_NAMES;
   if (uses(memfd)) {
     lines.push(`p: ${memfd} = memfd_create("${memfd}", 0)`);

@@ -168,7 +168,7 @@ export class Races {
   private store(task: number, mm: number, vpn: number): void {
     const { world } = this;
     markTouched(world.m, task, vpn, true);
-    world.store(task, mm, vmaLookup(world.m, mm, vpn), vpn);
+    world.ghost.store(task, mm, vmaLookup(world.m, mm, vpn), vpn);
   }
 
   /** The access ends when nobody else runs: tried on a copy of the state. */

@@ -1,7 +1,6 @@
 /**
- * A small machine with its first task and files, and the steps that programs are made of. What the
- * steps do to contents is told to the ghost memory, by the meaning of the calls and not by page
- * tables: the law `isolation` compares the two.
+ * A small machine with its first task and files, and the door to the steps that programs are made
+ * of: those of address spaces (address_steps.ts), of files (file_steps.ts), of tasks and accesses.
  */
 import { assert, newRow, type U64, word } from '../base/index.ts';
 import { filePut, newFile, shmemFileSetup } from '../mm/file.ts';
@@ -17,7 +16,6 @@ import {
   INODE_NORESERVE,
   O_RDWR,
 } from '../mm/fs_types.ts';
-import { sysMadvise } from '../mm/madvise.ts';
 import {
   ACCESS_OK,
   ACCESS_READ,
@@ -25,20 +23,14 @@ import {
   ACCESS_WRITE,
   access,
   leafEntry,
-  storeContent,
 } from '../mm/memory.ts';
 import { internName, type Machine, type Release } from '../mm/mm_types.ts';
-import { MAP_ANONYMOUS, MAP_FIXED, MAP_PRIVATE, MAP_SHARED } from '../mm/mman.ts';
-import { sysMmap } from '../mm/mmap.ts';
-import { sysMprotect } from '../mm/mprotect.ts';
-import { sysMremap } from '../mm/mremap.ts';
-import { sysMunmap } from '../mm/munmap.ts';
 import { PTE_P, PTE_W } from '../mm/pgtable.ts';
-import { punchHole, truncateSetsize } from '../mm/truncate.ts';
-import { VM_MAYSHARE } from '../mm/vm_flags.ts';
-import { findVmaIntersection, vmaLookup } from '../mm/vma_tree.ts';
+import { truncateSetsize } from '../mm/truncate.ts';
+import { vmaLookup } from '../mm/vma_tree.ts';
 import { PGFAULT } from '../mm/vmstat.ts';
 import { AccessWatch } from './access_watch.ts';
+import { AddressSteps } from './address_steps.ts';
 import {
   type Action,
   ANY_TASK,
@@ -57,15 +49,17 @@ import {
   OP_PHASE,
   OP_PUNCH,
   OP_READ,
+  OP_RESIZE,
   OP_SIZES,
   OP_TRUNCATE,
   OP_UFFD,
   OP_WRITE,
   TASK_NAMES,
   UFFDIO_API,
-  UFFDIO_REGISTER,
 } from './alphabet.ts';
 import type { Bounds, Kind } from './bounds.ts';
+import { FileSteps } from './file_steps.ts';
+import { Ghost } from './ghost.ts';
 import { childInherits } from './inheritance.ts';
 import { LAW_INHERITANCE, LAW_PROGRESS, LawCounts } from './law_bits.ts';
 import { Races } from './races.ts';
@@ -79,20 +73,20 @@ function frames(bounds: Bounds): number {
 
 /** Steps that take mmap_lock and the VMA locks for themselves, by operation. */
 const NEEDS_WRITE_LOCK = new Uint8Array(32);
-for (const op of [OP_MMAP, OP_MUNMAP, OP_MREMAP, OP_FORK, OP_EXIT, OP_MPROTECT, OP_UFFD]) {
+for (const op of [
+  OP_MMAP,
+  OP_MUNMAP,
+  OP_MREMAP,
+  OP_RESIZE,
+  OP_FORK,
+  OP_EXIT,
+  OP_MPROTECT,
+  OP_UFFD,
+]) {
   NEEDS_WRITE_LOCK[op] = 1;
 }
 
-const RW = word.fromNumber(3);
 const UFFD_API = word.fromNumber(0xaa);
-
-/** A word of a small number, made once. */
-const WORDS: U64[] = [];
-for (let i = 0; i < 512; i++) WORDS.push(word.fromPage(i));
-
-function pages(n: number): U64 {
-  return WORDS[n] ?? word.fromPage(n);
-}
 
 export class World {
   readonly sm: SmallMachine;
@@ -102,12 +96,14 @@ export class World {
   /** Description row of each file that programs use; 0 where the bounds have no such kind. */
   readonly files: number[] = [0, 0];
   /** Descriptor of the first task's userfaultfd. */
-  private uffd: U64 = word.ZERO;
+  uffd: U64 = word.ZERO;
   /** Bits of laws that the last step itself broke. */
   broken = 0;
   readonly watch: AccessWatch;
   readonly races: Races;
-  private readonly mmapFlags: U64[];
+  readonly ghost: Ghost;
+  private readonly addresses: AddressSteps;
+  private readonly fileSteps: FileSteps;
 
   constructor(release: Release, bounds: Bounds) {
     this.bounds = bounds;
@@ -138,11 +134,9 @@ export class World {
     this.sm.seal();
     this.watch = new AccessWatch(m, ARENA_START, arenaPages(bounds), this.counts);
     this.races = new Races(this);
-    this.mmapFlags = bounds.kinds.map((kind) => {
-      const isPrivate = kind === 'anon' || kind.endsWith('private');
-      const anon = fileOfKind(kind) < 0 ? MAP_ANONYMOUS : 0;
-      return word.fromNumber((isPrivate ? MAP_PRIVATE : MAP_SHARED) | anon | MAP_FIXED);
-    });
+    this.ghost = new Ghost(this.sm);
+    this.addresses = new AddressSteps(this, this.ghost);
+    this.fileSteps = new FileSteps(this, this.ghost);
   }
 
   /** A thread of the first process, there from the start. */
@@ -195,20 +189,6 @@ export class World {
     assert('value' in enabled, 'the userfaultfd takes its API');
   }
 
-  /** An ioctl of the userfaultfd on a range. What it fills in is zero: no contents change. */
-  private userfaultfd(a: Action, mm: number): boolean {
-    const v = vmaLookup(this.m, mm, a.at);
-    if (v === 0) return false;
-    // Registering again changes nothing; a page for a range that is not registered is refused.
-    const isRegistered = this.m.vma.uffd[v] !== 0;
-    if (isRegistered === (a.arg === UFFDIO_REGISTER)) return false;
-    const range = { start: pages(a.at), len: pages(a.pages) };
-    const mode = word.fromNumber(a.arg === UFFDIO_REGISTER ? 1 : 0);
-    const args = [this.uffd, word.fromNumber(a.arg), { range, mode }];
-    this.sm.kernel.syscall(a.task, 'ioctl', args);
-    return true;
-  }
-
   /** Inodes that are there from the start. */
   get roots(): number[] {
     return this.files.filter((file) => file !== 0).map((file) => this.m.file.inode[file]!);
@@ -250,30 +230,27 @@ export class World {
       case OP_FAULT:
         return this.races.begin(a.task, a.at, a.arg === OP_WRITE);
       case OP_MMAP:
-        return this.mmap(a, mm);
+        return this.addresses.mmap(a, mm);
       case OP_MUNMAP:
-        if (findVmaIntersection(m, mm, a.at, a.at + a.pages) === 0) return false;
-        sysMunmap(m, a.task, pages(a.at), pages(a.pages));
-        this.forget(mm, a.at, a.pages);
-        return true;
+        return this.addresses.munmap(a, mm);
       case OP_MREMAP:
-        return this.mremap(a, mm);
+        return this.addresses.mremap(a, mm);
+      case OP_RESIZE:
+        return this.addresses.resize(a, mm);
       case OP_FORK:
         return this.fork(a.task, mm);
       case OP_EXIT:
         return this.exit(a.task, mm);
       case OP_MPROTECT:
-        if (findVmaIntersection(m, mm, a.at, a.at + a.pages) === 0) return false;
-        sysMprotect(m, a.task, pages(a.at), pages(a.pages), word.fromNumber(a.arg), -1);
-        return true;
+        return this.addresses.mprotect(a, mm);
       case OP_MADVISE:
-        return this.madvise(a, mm);
+        return this.addresses.madvise(a, mm);
       case OP_UFFD:
-        return this.userfaultfd(a, mm);
+        return this.addresses.userfaultfd(a, mm);
       case OP_TRUNCATE:
-        return this.truncate(a);
+        return this.fileSteps.truncate(a);
       case OP_PUNCH:
-        return this.punch(a);
+        return this.fileSteps.punch(a);
       case OP_FAULT_AROUND:
         if (m.settings.faultAroundPages === a.pages) return false;
         m.settings.faultAroundPages = a.pages;
@@ -314,164 +291,36 @@ export class World {
       this.broken |= this.watch.after(mm, vpn, write);
     }
     if (result === ACCESS_OK) {
-      if (write) this.store(a.task, mm, v, vpn);
+      if (write) this.ghost.store(a.task, mm, v, vpn);
       return true;
     }
     // A signal: nothing happened but the fault, which may have left a page table.
     return faulted;
   }
 
-  /** A store that an entry allows: to the machine, and to what is due. */
-  store(task: number, mm: number, v: number, vpn: number): void {
-    const { m, sm } = this;
-    const value = sm.steps + 1;
-    storeContent(m, task, vpn, value);
-    if ((m.vma.flags[v]! & VM_MAYSHARE) === 0) {
-      sm.ghostMm[mm * sm.options.arenaPages + vpn - ARENA_START] = value;
-      return;
-    }
-    const inode = m.file.inode[m.vma.file[v]!]!;
-    const index = m.vma.pgoff[v]! + vpn - m.vma.start[v]!;
-    sm.ghostInode[inode * sm.options.arenaPages + index] = value;
-  }
-
-  private mmap(a: Action, mm: number): boolean {
-    const { m } = this;
-    if (findVmaIntersection(m, mm, a.at, a.at + a.pages) !== 0) return false;
-    const kind = this.bounds.kinds[a.arg]!;
-    const which = fileOfKind(kind);
-    const got = sysMmap(m, a.task, {
-      addr: pages(a.at),
-      len: pages(a.pages),
-      prot: RW,
-      flags: this.mmapFlags[a.arg]!,
-      file: which < 0 ? 0 : this.files[which]!,
-      offset: word.ZERO,
-    });
-    if (got < 0) return false;
-    this.forget(mm, a.at, a.pages);
-    if (kind === 'shared') {
-      const inode = m.file.inode[m.vma.file[vmaLookup(m, mm, a.at)]!]!;
-      this.forgetFile(inode, 0);
-    }
-    return true;
-  }
-
-  private mremap(a: Action, mm: number): boolean {
-    const { m } = this;
-    if (!this.isWhole(mm, a.at, a.pages)) return false;
-    const got = sysMremap(m, a.task, {
-      addr: pages(a.at),
-      oldLen: pages(a.pages),
-      newLen: pages(a.pages),
-      flags: word.fromNumber(a.flags),
-      newAddr: pages(a.arg),
-    });
-    if (got >= 0) {
-      this.moveGhost(mm, a.at, a.arg, a.pages);
-      return true;
-    }
-    // Even a refused move may have unmapped its destination.
-    for (let i = 0; i < a.pages; i++) {
-      if (vmaLookup(m, mm, a.arg + i) === 0) this.forget(mm, a.arg + i, 1);
-    }
-    return true;
-  }
-
-  /** The range has no hole, and is one mapping where the release moves no more than one. */
-  private isWhole(mm: number, at: number, n: number): boolean {
-    const { m } = this;
-    let v = vmaLookup(m, mm, at);
-    if (v === 0) return false;
-    while (m.vma.end[v]! < at + n) {
-      const next = m.vma.next[v]!;
-      if (!m.release.mremapMany || next === 0 || m.vma.start[next] !== m.vma.end[v]) return false;
-      v = next;
-    }
-    return true;
-  }
-
   private fork(task: number, mm: number): boolean {
-    const { m, sm } = this;
+    const { m } = this;
     if (m.task.used > this.bounds.tasks + this.bounds.threads) return false;
     const childMm = dupMm(m, task, mm);
     if (childMm === 0) return false;
     const child = newRow(m.task);
     this.inherit(child, task);
     m.task.mm[child] = childMm;
-    const n = sm.options.arenaPages;
-    sm.ghostMm.copyWithin(childMm * n, mm * n, mm * n + n);
+    this.ghost.copySpace(mm, childMm);
     if (!childInherits(m, childMm, this.counts)) this.broken |= 1 << LAW_INHERITANCE;
     return true;
   }
 
   private exit(task: number, mm: number): boolean {
-    const { m, sm } = this;
+    const { m } = this;
     let others = 0;
     for (let t = 1; t < m.task.used; t++) if (t !== task && m.task.alive[t] !== 0) others++;
     if (others === 0) return false;
     m.task.alive[task] = 0;
     m.task.mm[task] = 0;
     dropMm(m, mm);
-    if (m.mm.users[mm] === 0)
-      sm.ghostMm.fill(0, mm * sm.options.arenaPages, (mm + 1) * sm.options.arenaPages);
+    if (m.mm.users[mm] === 0) this.ghost.dropSpace(mm);
     return true;
-  }
-
-  private madvise(a: Action, mm: number): boolean {
-    const { m } = this;
-    if (findVmaIntersection(m, mm, a.at, a.at + a.pages) === 0) return false;
-    sysMadvise(m, a.task, pages(a.at), pages(a.pages), a.arg);
-    if (a.arg === 4) this.forget(mm, a.at, a.pages);
-    return true;
-  }
-
-  private truncate(a: Action): boolean {
-    const { m, sm } = this;
-    const inode = m.file.inode[this.files[a.arg]!]!;
-    if (m.inode.size[inode] === a.pages * 4096) return false;
-    if (this.races.hasLockedFolio(inode, a.pages, sm.options.arenaPages)) return false;
-    truncateSetsize(m, inode, a.pages * 4096);
-    this.forgetFile(inode, a.pages);
-    // Private copies beyond the end go too.
-    for (let v = m.inode.firstVma[inode]!; v !== 0; v = m.vma.shareNext[v]!) {
-      if ((m.vma.flags[v]! & VM_MAYSHARE) !== 0) continue;
-      const from = Math.max(m.vma.start[v]!, m.vma.start[v]! + a.pages - m.vma.pgoff[v]!);
-      if (from < m.vma.end[v]!) this.forget(m.vma.mm[v]!, from, m.vma.end[v]! - from);
-    }
-    return true;
-  }
-
-  private punch(a: Action): boolean {
-    const { m, sm } = this;
-    const inode = m.file.inode[this.files[a.arg]!]!;
-    if (m.inode.nrPages[inode] === 0) return false;
-    if (this.races.hasLockedFolio(inode, a.at, a.at + a.pages)) return false;
-    punchHole(m, inode, a.at * 4096, (a.at + a.pages) * 4096);
-    const at = inode * sm.options.arenaPages + a.at;
-    sm.ghostInode.fill(0, at, at + a.pages);
-    return true;
-  }
-
-  private forget(mm: number, at: number, n: number): void {
-    const { ghostMm, options } = this.sm;
-    const from = mm * options.arenaPages + at - ARENA_START;
-    for (let i = from; i < from + n; i++) ghostMm[i] = 0;
-  }
-
-  private forgetFile(inode: number, from: number): void {
-    const { ghostInode, options } = this.sm;
-    const base = inode * options.arenaPages;
-    for (let i = base + from; i < base + options.arenaPages; i++) ghostInode[i] = 0;
-  }
-
-  private moveGhost(mm: number, from: number, to: number, n: number): void {
-    const { ghostMm, options } = this.sm;
-    const base = mm * options.arenaPages - ARENA_START;
-    for (let i = 0; i < n; i++) {
-      ghostMm[base + to + i] = ghostMm[base + from + i]!;
-      ghostMm[base + from + i] = 0;
-    }
   }
 
   /** Releases what the world holds beyond the machine; for tests that count references. */

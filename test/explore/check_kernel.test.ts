@@ -1,6 +1,6 @@
 /** `check` as a function: what it finds on the thread's kernels, and what it proves of 6.18. */
 import { describe, expect, it } from 'vitest';
-import { checkKernel, PRESETS } from '../../src/explore/index.ts';
+import { CALLS, checkKernel, FOCUSES, PRESETS, programOf } from '../../src/explore/index.ts';
 import { MemoryModel } from '../../src/explore/memory_model.ts';
 import {
   mapRange,
@@ -77,6 +77,35 @@ describe('kernels that were released', () => {
     const report = checkKernel(findKernel('shmem-mthp-v1')!, { bounds, laws: ['translation'] });
     expect(report.violations.map((v) => v.law)).toEqual(['translation']);
     expect(report.laws.map((law) => law.name)).toEqual(['translation']);
+  });
+});
+
+describe('the alphabet', () => {
+  for (const focus of FOCUSES) {
+    it(`has a line of a scenario for every step of ${focus}`, () => {
+      const bounds = { ...PRESETS[focus], calls: CALLS };
+      const { alphabet } = new MemoryModel(findKernel('6.18')!, bounds, -1);
+      for (const [i, action] of alphabet.entries()) {
+        // Others are there only after a fork.
+        if (action.text === '' || action.task > 1) continue;
+        const text = programOf(bounds, [i]);
+        const { program, diagnostics } = parseProgram(text, 'x.fl');
+        expect(diagnostics, text).toEqual([]);
+        expect(program.steps.length).toBeGreaterThan(0);
+      }
+    });
+  }
+
+  it('moves, grows, shrinks and fills as the calls do', () => {
+    const bounds = { ...PRESETS.uffd, steps: 4, kinds: ['anon'] as const };
+    const calls = ['uffd', 'resize', 'move_part', 'hugepage'] as const;
+    const report = checkKernel(findKernel('6.18')!, { bounds: { ...bounds, calls } });
+    expect(report.violations).toEqual([]);
+    const { alphabet } = new MemoryModel(findKernel('6.18')!, { ...bounds, calls }, -1);
+    const names = new Set(alphabet.map((action) => action.name));
+    for (const name of ['mremap (grow)', 'mremap (shrink)', 'UFFDIO_COPY', 'mremap']) {
+      expect(names.has(name), name).toBe(true);
+    }
   });
 });
 
