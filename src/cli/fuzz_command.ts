@@ -1,11 +1,12 @@
 /** `faultline fuzz`: random programs, model against the real kernel. */
+import type { Diagnostic } from '../base/index.ts';
 import type { FileCoverage } from '../lab/index.ts';
 import { type Line, line } from '../view/index.ts';
 import { EXIT_DISAGREES, EXIT_INPUT, EXIT_OK } from './exit.ts';
 import { Coverage, runUnbundled, unbundledMain } from './fuzz_coverage.ts';
 import { FuzzRun } from './fuzz_run.ts';
 import { DIVERGES_AGAIN, type FuzzState, newState, StateDirectory } from './fuzz_state.ts';
-import { exitOf, isSession, openSession } from './host_session.ts';
+import { exitOf, HOST_FILE, isSession, openSession } from './host_session.ts';
 import { cliError } from './input.ts';
 import { Output, type OutputOptions, writeJson } from './output.ts';
 import type { LivePlace } from './place.ts';
@@ -53,6 +54,14 @@ class FuzzProgress {
   end(): void {
     if (this.#last > 0) process.stderr.write('\r\x1b[K');
   }
+}
+
+/** Programs ran, and of none anything could be compared: that is no "no divergence". */
+function nothingCompared(state: FuzzState): Diagnostic | undefined {
+  const [why] = Object.entries(state.refused).sort((a, b) => b[1] - a[1]);
+  if (state.values > 0 || why === undefined) return undefined;
+  const message = `nothing could be compared: ${why[0]}`;
+  return cliError('CLI006', HOST_FILE, message, '`faultline host-info` tells what it needs');
 }
 
 function counted(counts: Readonly<Record<string, number>>): Line[] {
@@ -181,7 +190,8 @@ export async function fuzzCommand(options: FuzzCommandOptions): Promise<number> 
     process.off('SIGINT', stop);
     process.off('SIGTERM', stop);
   }
-  if (run.failure !== undefined) out.diagnostics([run.failure]);
+  const failure = run.failure ?? nothingCompared(state);
+  if (failure !== undefined) out.diagnostics([failure]);
   const reached = (await coverage?.stop()) ?? [];
   if (options.json === true) {
     const more = coverage === undefined ? {} : { coverage: reached };
@@ -193,7 +203,7 @@ export async function fuzzCommand(options: FuzzCommandOptions): Promise<number> 
     if (interrupted)
       await out.lines([line(`interrupted; the same command goes on from ${directory.path}`)]);
   }
-  if (run.failure !== undefined) return exitOf(run.failure);
+  if (failure !== undefined) return exitOf(failure);
   if (state.findings.length > 0) return EXIT_DISAGREES;
   if (!isKept) return EXIT_INPUT;
   return interrupted ? EXIT_INTERRUPTED : EXIT_OK;

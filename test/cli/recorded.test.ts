@@ -25,7 +25,7 @@ describe('a recording in the place of a kernel', () => {
     expect(ran.code).toBe(1);
     const [found] = JSON.parse(ran.stdout).files;
     expect(found.verdict).toBe('differs');
-    expect(found.divergence).toMatchObject({ line: 16, text: 'child:  write b' });
+    expect(found.divergence).toMatchObject({ line: 16, text: 'write b' });
   });
 
   it('runs: the maps are those that the kernel had', () => {
