@@ -38,31 +38,55 @@ interface Run {
   touches: number;
 }
 
-/** Touches as one number each that sorts by process, then page: exact below 2^53. */
-function touchedRuns(trace: Trace): Run[] {
+/** Touched pages of a stretch of HOLE pages: no hole inside it separates two bands. */
+interface Block {
+  first: number;
+  last: number;
+  touches: number;
+}
+
+function touchedBlocks(trace: Trace): Map<number, Map<number, Block>> {
   const { op, pid, vpn, rows } = trace.events;
-  const byPid = new Map<number, number[]>();
-  let list: number[] = [];
-  let last = -1;
+  const byPid = new Map<number, Map<number, Block>>();
+  let blocks = new Map<number, Block>();
+  let lastPid = -1;
+  let block: Block | undefined;
+  let lastNumber = -1;
   for (let i = 0; i < rows; i++) {
     if (op[i] !== OP_TOUCH) continue;
-    if (pid[i] !== last) {
-      last = pid[i]!;
-      list = byPid.get(last) ?? [];
-      byPid.set(last, list);
+    const page = vpn[i]!;
+    const number = Math.floor(page / HOLE);
+    if (pid[i] !== lastPid) {
+      lastPid = pid[i]!;
+      lastNumber = -1;
+      blocks = byPid.get(lastPid) ?? new Map<number, Block>();
+      byPid.set(lastPid, blocks);
     }
-    list.push(vpn[i]!);
+    if (number !== lastNumber) {
+      lastNumber = number;
+      block = blocks.get(number);
+      if (block === undefined) {
+        block = { first: page, last: page, touches: 0 };
+        blocks.set(number, block);
+      }
+    }
+    if (page < block!.first) block!.first = page;
+    if (page > block!.last) block!.last = page;
+    block!.touches++;
   }
+  return byPid;
+}
+
+function touchedRuns(trace: Trace): Run[] {
   const runs: Run[] = [];
-  for (const [owner, pages] of byPid) {
-    const sorted = Float64Array.from(pages).sort();
+  for (const [pid, blocks] of touchedBlocks(trace)) {
     let run: Run | undefined;
-    for (const page of sorted) {
-      if (run !== undefined && page - run.end < HOLE) {
-        run.end = page + 1;
-        run.touches++;
+    for (const { first, last, touches } of [...blocks.values()].sort((a, b) => a.first - b.first)) {
+      if (run !== undefined && first - run.end < HOLE) {
+        run.end = last + 1;
+        run.touches += touches;
       } else {
-        run = { pid: owner, start: page, end: page + 1, touches: 1 };
+        run = { pid, start: first, end: last + 1, touches };
         runs.push(run);
       }
     }

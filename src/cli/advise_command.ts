@@ -5,6 +5,8 @@ import {
   type AdviceReport,
   type Candidate,
   commandsFor,
+  type HeatMap,
+  heatMap,
   type Judged,
   judge,
   type Outcome,
@@ -198,8 +200,9 @@ async function adviseWith(
     return await fail(out, path, [queueTrouble(options, error)], options);
   }
   let swept: Swept;
+  let heat: HeatMap | undefined;
   try {
-    swept = await sweep(
+    const sweeping = sweep(
       {
         candidates: wanted.candidates,
         onOutcome: (outcome, done, total) => {
@@ -211,6 +214,9 @@ async function adviseWith(
       },
       runner,
     );
+    // Threads do the sweep: this one has nothing else to do.
+    if (options.json === true || options.output !== undefined) heat = heatMap(trace);
+    swept = await sweeping;
   } catch (error) {
     return await fail(out, path, [queueTrouble(options, error)], options);
   } finally {
@@ -220,11 +226,11 @@ async function adviseWith(
   const refused = refusals(swept.outcomes, options.settings ?? 'faultline');
   if (refused.length > 0) return await fail(out, path, refused, options);
   const report = makeReport(path, trace, swept, kernel, options);
-  if (options.output !== undefined) {
-    const failed = await writePage(options.output, report, trace);
+  if (options.output !== undefined && heat !== undefined) {
+    const failed = await writePage(options.output, report, heat);
     if (failed !== undefined) return await fail(out, path, [failed], options);
   }
-  if (options.json === true) await writeJson({ ...report, diagnostics });
+  if (options.json === true) await writeJson({ ...report, heat, diagnostics });
   else if (options.csv === true) process.stdout.write(adviceCsv(report));
   else if (options.quiet === true) process.stdout.write(`${report.commands.apply.join('\n')}\n`);
   else await out.lines(adviseView(report, out.width));

@@ -1,10 +1,9 @@
 /** `advise -o report.html` */
 import { writeFileSync } from 'node:fs';
-import { type AdviceReport, heatMap } from '../advise/index.ts';
+import type { AdviceReport, HeatMap } from '../advise/index.ts';
 import type { Diagnostic } from '../base/index.ts';
 import { advicePage } from '../page/index.ts';
 import { reasonOf } from '../store/index.ts';
-import type { Trace } from '../trace/index.ts';
 import { cliError } from './input.ts';
 import { version } from './version.ts';
 
@@ -12,9 +11,9 @@ import { version } from './version.ts';
 export async function writePage(
   path: string,
   report: AdviceReport,
-  trace: Trace,
+  heat: HeatMap,
 ): Promise<Diagnostic | undefined> {
-  const page = await advicePage(report, heatMap(trace), version());
+  const page = await advicePage(report, heat, version());
   try {
     writeFileSync(path, page);
     return undefined;

@@ -113,6 +113,24 @@ export function faultsAgainstMemory(kit: Kit, report: AdviceReport, size: Size):
   }));
   const front = points.filter((point) => point.front).sort((a, b) => a.mib - b.mib);
   const named = points.filter((point) => point.best || point === points[0]);
+  const middle =
+    (Math.min(...points.map(({ mib }) => mib)) + Math.max(...points.map(({ mib }) => mib))) / 2;
+  /** A name lies towards the middle, where there is room for it. */
+  const names = (isRight: boolean) =>
+    Plot.text(
+      named.filter(({ mib }) => mib > middle === isRight),
+      {
+        x: 'mib',
+        y: 'faults',
+        text: (d) => (d.best ? `${d.name} (advised)` : d.name),
+        dx: isRight ? -4 : 10,
+        dy: isRight ? -16 : -8,
+        textAnchor: isRight ? 'end' : 'start',
+        fill: 'currentColor',
+        stroke: 'var(--page)',
+        strokeWidth: 4,
+      },
+    );
   return draw(kit, size, {
     height: size === 'wide' ? 340 : 300,
     marginLeft: 60,
@@ -121,7 +139,7 @@ export function faultsAgainstMemory(kit: Kit, report: AdviceReport, size: Size):
       label: 'peak memory, MiB',
       grid: true,
       nice: true,
-      insetRight: size === 'wide' ? 110 : 20,
+      insetRight: 20,
     },
     y: { type: 'log', label: 'faults', grid: true, nice: true, tickFormat: '~s' },
     marks: [
@@ -138,17 +156,8 @@ export function faultsAgainstMemory(kit: Kit, report: AdviceReport, size: Size):
         points.filter((point) => point.best),
         { x: 'mib', y: 'faults', r: 8, stroke: 'var(--accent)', strokeWidth: 2, title: 'title' },
       ),
-      Plot.text(named, {
-        x: 'mib',
-        y: 'faults',
-        text: (d) => (d.best ? `${d.name} (advised)` : d.name),
-        dx: size === 'wide' ? 12 : 0,
-        dy: size === 'wide' ? 0 : -14,
-        textAnchor: size === 'wide' ? 'start' : 'middle',
-        fill: 'currentColor',
-        stroke: 'var(--page)',
-        strokeWidth: 4,
-      }),
+      names(false),
+      names(true),
     ],
   });
 }
@@ -169,7 +178,7 @@ export function folioOrders(kit: Kit, report: AdviceReport, size: Size): string 
   const longest = Math.max(...report.settings.map((one) => one.name.length));
   return draw(kit, size, {
     height: 40 + report.settings.length * 20,
-    marginLeft: Math.min(size === 'wide' ? 230 : 132, 14 + longest * 6),
+    marginLeft: Math.min(size === 'wide' ? 290 : 132, 16 + longest * 6),
     x: { label: 'MiB', grid: true },
     y: {
       label: null,

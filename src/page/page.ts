@@ -28,6 +28,16 @@ export function escapeHtml(text: string): string {
   return text.replace(/[&<>"']/g, (letter) => SPECIAL[letter]!);
 }
 
+const HEADLINE_MOST = 72;
+
+/** A headline that fits, and where it does not hold all of a command, the whole below. */
+function headline(text: string): string {
+  const line = text.replace(/\s+/g, ' ').trim();
+  if (line.length <= HEADLINE_MOST) return `<h1>${escapeHtml(line)}</h1>`;
+  const short = line.slice(0, line.lastIndexOf(' ', HEADLINE_MOST) + 1 || HEADLINE_MOST).trim();
+  return `<h1>${escapeHtml(short)} …</h1>\n<p class="command"><code>${escapeHtml(line)}</code></p>`;
+}
+
 function bloat(one: Judged): string {
   const text = `${(one.bloat * 100).toFixed(1)} %`;
   return one.bloat > 0 ? `+${text}` : text;
@@ -154,12 +164,12 @@ export async function advicePage(
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<title>${escapeHtml(title)}: page sizes</title>
+<title>${escapeHtml(title.slice(0, 2 * HEADLINE_MOST))}: page sizes</title>
 <style>${STYLE}</style>
 </head>
 <body>
 <main>
-<h1>${escapeHtml(title)}</h1>
+${headline(title)}
 ${facts(report)}
 ${advice(report)}
 ${warnings.join('')}

@@ -28,7 +28,7 @@ body {
   margin: 0; background: var(--page); color: var(--text);
   font: 15px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif;
 }
-main { max-width: 820px; margin: 0 auto; padding: 24px 20px 48px; }
+main { max-width: 860px; margin: 0 auto; padding: 24px 20px 48px; }
 h1 { font-size: 1.5rem; line-height: 1.25; margin: 0 0 4px; overflow-wrap: anywhere; }
 h2 { font-size: 1.1rem; margin: 36px 0 4px; }
 p { margin: 6px 0; }
@@ -52,7 +52,8 @@ figcaption { font-size: 0.9rem; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-size: 0.88rem; width: 100%; font-variant-numeric: tabular-nums; }
 th, td { padding: 3px 10px; text-align: right; border-bottom: 1px solid var(--rule); white-space: nowrap; }
-th:first-child, td:first-child { text-align: left; }
+th:first-child, td:first-child { text-align: left; white-space: normal; min-width: 12em; }
+.command { font-size: 0.8rem; color: var(--dim); overflow-wrap: anywhere; }
 th { font-weight: 600; color: var(--dim); }
 tr.best td { font-weight: 700; background: var(--panel); }
 tr.over td:nth-child(5) { color: var(--warn); }
@@ -61,6 +62,10 @@ footer { margin-top: 40px; font-size: 0.85rem; color: var(--dim); }
   main { padding: 16px 12px 32px; }
   .wide { display: none; }
   .narrow { display: block; }
+  table { font-size: 0.74rem; }
+  th { white-space: normal; vertical-align: bottom; }
+  th, td { padding: 3px 5px; }
+  th:first-child, td:first-child { min-width: 8em; }
 }
 @media print {
   :root {
@@ -76,7 +81,8 @@ footer { margin-top: 40px; font-size: 0.85rem; color: var(--dim); }
   }
   body { font-size: 11pt; print-color-adjust: exact; -webkit-print-color-adjust: exact; }
   main { max-width: none; padding: 0; }
-  figure, .advice, table { break-inside: avoid; }
+  figure, .advice, pre, tr { break-inside: avoid; }
+  pre + p { break-after: avoid; }
   h2 { break-after: avoid; }
   .scroll { overflow: visible; }
   table { font-size: 8.5pt; }
