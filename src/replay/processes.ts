@@ -55,6 +55,7 @@ function enter(r: Replay, pid: number, task: number, addresses: AddressMap): Pro
     minflt: 0,
     majflt: 0,
     peak: 0,
+    kernelVpn: -1,
   };
   r.processes.set(pid, process);
   return process;

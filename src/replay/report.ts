@@ -19,6 +19,8 @@ export interface FaultCounts {
   readonly carried: number;
   /** Accesses that were faults while recording and are none now. */
   readonly saved: number;
+  /** Recorded twice, because the kernel tried twice: no faults of the program's. */
+  readonly repeated: number;
   readonly byKind: Readonly<Record<string, number>>;
   /** kind → faults by order of the folio that served them, 0 to 9. */
   readonly byOrder: Readonly<Record<string, readonly number[]>>;
@@ -87,6 +89,7 @@ export function faultCounts(r: Replay): FaultCounts {
     kernel: tally.kernel,
     carried: tally.carried,
     saved: tally.saved,
+    repeated: tally.repeated,
     byKind,
     byOrder,
   };

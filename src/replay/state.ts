@@ -1,5 +1,5 @@
 /** What a replay keeps beside the modelled machine. */
-import type { TaskRow } from '../base/index.ts';
+import type { TaskRow, Vpn } from '../base/index.ts';
 import type { Kernel, KernelState } from '../kernel/index.ts';
 import type { Machine } from '../mm/mm_types.ts';
 import type { Trace } from '../trace/index.ts';
@@ -21,6 +21,8 @@ export interface Process {
   majflt: number;
   /** Largest resident set, pages. */
   peak: number;
+  /** Page of the last access, if the kernel's own took a fault there; else -1. */
+  kernelVpn: Vpn;
 }
 
 export interface Warning {

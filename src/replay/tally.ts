@@ -32,6 +32,12 @@ export class Tally {
   carried = 0;
   /** Faults that were not needed, because a larger folio or window had mapped the page before. */
   saved = 0;
+  /**
+   * Recorded twice, one right after the other, by the kernel itself: it tried with faults disabled,
+   * could not, and made the page present. The program's counters have one.
+   * Source: mm/filemap.c generic_perform_write(), 6.18.
+   */
+  repeated = 0;
   /** Accesses that the model refuses: memory of which the trace does not tell. */
   refused = 0;
   /** Memory calls executed, and those that the model refuses although the kernel did them. */

@@ -74,6 +74,7 @@ function touchPage(r: Replay, process: Process, vpn: Vpn, kind: number, fault: n
     pfn = ptePfn(entry) + (isHuge ? modPow2(vpn, PMD_PAGES) : 0);
     if ((fault & FAULT_TAKEN) !== 0) unneeded(r, process, vpn, pfn, fault);
   }
+  process.kernelVpn = (fault & FAULT_KERNEL) !== 0 ? vpn : -1;
   m.page.flags[pfn] = m.page.flags[pfn]! | PG_WRITTEN;
 }
 
@@ -110,6 +111,10 @@ function kindOf(m: Machine, v: VmaRow, entry: number, kind: number): number {
  * larger folio has saved it.
  */
 function unneeded(r: Replay, process: Process, vpn: Vpn, pfn: number, fault: number): void {
+  if ((fault & FAULT_KERNEL) !== 0 && process.kernelVpn === vpn) {
+    r.tally.repeated++;
+    return;
+  }
   // No mapping of a file has large anonymous folios, nor memory of shmem.
   const f = r.m.page.flags[headOf(r.m, pfn)]!;
   const isLargeAnon = (f & PG_ANON) !== 0 && (f & ORDER_MASK) !== 0;

@@ -55,7 +55,7 @@ export function warningsOf(r: Replay, base: Replay): TraceNote[] {
       'The recording saw files through a larger fault-around window: with a smaller one there are more faults of files than are counted here.',
     );
   }
-  // An exception that the kernel had to repeat is in the trace twice and counts once.
+  // What the program's counters have: exceptions that the kernel took twice are one fault.
   const { measured } = meta;
   const took = measured === null ? base.tally.recorded : measured.minflt + measured.majflt;
   const takes = base.tally.total();

@@ -81,7 +81,7 @@ test('costs lie on lines between those that were measured', () => {
 
 test('a fault costs by its kind and order; clearing is a part of it', () => {
   const byOrder = { anon: [2, 0, 0, 0, 0, 0, 0, 0, 0, 1], file: [3, 0, 0, 0, 0, 0, 0, 0, 0, 0] };
-  const faults = { total: 6, kernel: 0, carried: 0, saved: 0, byKind: {}, byOrder };
+  const faults = { total: 6, kernel: 0, carried: 0, saved: 0, repeated: 0, byKind: {}, byOrder };
   const peak = { memory: 2097152, anon: 0, shmem: 0, time: 0, rss: 0 };
   const census = {
     anonByOrder: [],

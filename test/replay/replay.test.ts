@@ -10,6 +10,7 @@ import {
   releaseNamed,
   replayReport,
 } from '../../src/replay/index.ts';
+import { FAULT_KERNEL, FAULT_TAKEN } from '../../src/trace/index.ts';
 import { ANON_2M, ANON_64K, run, SHMEM_64K, setting, Tape, TOP } from './world.ts';
 
 const A = 0x7ff000000;
@@ -25,6 +26,20 @@ test('first touches of anonymous memory: one fault a folio', () => {
   expect(r.tally.total()).toBe(4);
   expect(faults(r, KIND_ANON, 4)).toBe(4);
   expect(r.tally.saved).toBe(60);
+});
+
+test('a page that the kernel tried twice is one fault, and no large folio saved the second', () => {
+  const byKernel = FAULT_TAKEN | FAULT_KERNEL;
+  const tape = new Tape().exec().shared(A, 16).write(A, 2).fork(7).as(7);
+  // write(2) of memory that this process has not touched: 6.18 copies first, with faults disabled.
+  const trace = tape
+    .read(A, 1, byKernel)
+    .read(A, 1, byKernel)
+    .read(A + 1, 1, byKernel)
+    .trace();
+  const r = run(trace);
+  expect(r.tally).toMatchObject({ recorded: 5, repeated: 1 });
+  expect(r.tally.total() + r.tally.saved).toBe(4);
 });
 
 test('a mapping that is not aligned: small pages at its ends', () => {
