@@ -267,6 +267,35 @@ function replayRow(name, what) {
   };
 }
 
+function importRow() {
+  const log = join(root, 'test', 'data', 'import', 'perf_ns.txt');
+  if (!existsSync(log)) return null;
+  const got = model('import', { log, megabytes: tiny ? 1 : 32, rounds: tiny ? 1 : 5 });
+  return {
+    what: 'import of the text of perf script',
+    unit: 'MB/s',
+    value: 1000 / got.ns,
+    note: `${((got.events / got.ns) * 1000).toFixed(2)} million events/s`,
+    checksum: got.checksum,
+  };
+}
+
+function readRow() {
+  const path = join(work, 'read.parquet');
+  const got = model('read-trace', {
+    events: tiny ? 20_000 : 1_000_000,
+    path,
+    rounds: tiny ? 1 : 5,
+  });
+  return {
+    what: 'an event of a trace file into columns',
+    unit: 'ns',
+    value: got.ns,
+    least: got.least,
+    checksum: got.checksum,
+  };
+}
+
 /** Sixteen settings of a trace of a million events, the whole command; two threads beside one. */
 function sweepRow() {
   if (!existsSync(program)) return null;
@@ -305,6 +334,8 @@ const ROWS = [
   { name: 'explorer', run: explorer },
   { name: 'checker', run: checker },
   { name: 'check-threads', run: checkThreads },
+  { name: 'import', run: importRow },
+  { name: 'read-trace', run: readRow },
   replayRow('replay-4k', 'replay of a trace, 4K pages'),
   replayRow('replay-64k', 'replay of a trace, 64K folios'),
   { name: 'sweep', run: sweepRow },

@@ -5,13 +5,15 @@
  * Goals: the cost of an event in the model, all books kept. Non-goals: the cost of reading files,
  * of printing, of the laws.
  */
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { checker, explorer } from './check_rows.js';
 import {
   ACCESS_READ,
   ACCESS_WRITE,
   access,
+  LogImport,
   Random,
+  readTrace,
   releaseNamed,
   runReplay,
   startReplay,
@@ -172,6 +174,38 @@ function writeTrace({ events, path }) {
   return { checksum: trace.events.rows };
 }
 
+/** A real text of perf script, again and again, in pieces of 1 MB: nanoseconds for a byte. */
+function importText({ log, megabytes, rounds }) {
+  const text = readFileSync(log, 'utf8');
+  const piece = text.repeat(Math.ceil(2 ** 20 / text.length));
+  const times = [];
+  let events = 0;
+  for (let round = -1; round < rounds; round++) {
+    const importer = new LogImport('log');
+    events = 0;
+    const start = cpuNs();
+    for (let i = 0; i < megabytes; i++) {
+      importer.push(piece);
+      events += importer.builder.rows;
+      importer.builder.clear();
+    }
+    if (round >= 0) times.push((cpuNs() - start) / (piece.length * megabytes));
+  }
+  return { ...result(times, events), events: events / megabytes / piece.length };
+}
+
+/** A trace file into columns: nanoseconds an event, the first time as a command does it. */
+async function readFile({ events, path, rounds }) {
+  writeTrace({ events, path });
+  const times = [];
+  for (let round = 0; round < rounds; round++) {
+    const start = cpuNs();
+    const { trace } = await readTrace(path);
+    times.push((cpuNs() - start) / trace.events.rows);
+  }
+  return result(times, events);
+}
+
 const ROWS = {
   'anon-4k': (size) => faults(size, {}),
   'shmem-4k': (size) => faults(size, { shared: true }),
@@ -198,6 +232,8 @@ const ROWS = {
   explorer,
   checker,
   'write-trace': writeTrace,
+  import: importText,
+  'read-trace': readFile,
   'replay-4k': (size) => replay(size, 'never'),
   'replay-64k': (size) => replay(size, 'always'),
   'memory-anon': (size) => memory(size, false),
@@ -207,4 +243,4 @@ const ROWS = {
 const [name, size] = process.argv.slice(2);
 const row = ROWS[name];
 if (row === undefined) throw new Error(`no row '${name}'`);
-process.stdout.write(`${JSON.stringify(row(JSON.parse(size)))}\n`);
+process.stdout.write(`${JSON.stringify(await row(JSON.parse(size)))}\n`);

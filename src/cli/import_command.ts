@@ -13,13 +13,13 @@ import {
   withFacts,
 } from '../record/index.ts';
 import {
-  readTrace,
   reasonOf,
+  scanTrace,
   TraceWriteError,
   TraceWriter,
   traceDiagnostic,
 } from '../store/index.ts';
-import { emptyMeta, SCHEMA_VERSION, summarise, type TraceMeta } from '../trace/index.ts';
+import { emptyMeta, SCHEMA_VERSION, Summariser, type TraceMeta } from '../trace/index.ts';
 import { traceInfoView } from '../view/index.ts';
 import { EXIT_INPUT, EXIT_OK } from './exit.ts';
 import { cliError, STDIN_NAME } from './input.ts';
@@ -190,14 +190,15 @@ async function show(
   found: readonly Diagnostic[],
 ): Promise<number> {
   out.diagnostics(found);
-  const { trace } = await readTrace(path);
-  if (trace === undefined) return EXIT_INPUT;
-  const summary = summarise(trace);
+  const summariser = new Summariser();
+  const { meta } = await scanTrace(path, (events, names) => summariser.add(events, names));
+  if (meta === undefined) return EXIT_INPUT;
+  const summary = summariser.finish(meta.lost);
   const isBad = found.some((each) => each.severity === 'error');
   if (options.json === true) {
-    await writeJson({ trace: path, kind, meta: trace.meta, summary, diagnostics: found });
+    await writeJson({ trace: path, kind, meta, summary, diagnostics: found });
   } else if (options.quiet !== true) {
-    await out.lines(traceInfoView(path, statSync(path).size, trace.meta, summary, out.width));
+    await out.lines(traceInfoView(path, statSync(path).size, meta, summary, out.width));
   }
   return isBad ? EXIT_INPUT : EXIT_OK;
 }

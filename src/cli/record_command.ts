@@ -1,8 +1,8 @@
 /** `faultline record [-o T] -- CMD…`, `faultline record --pid PID` */
 import { statSync } from 'node:fs';
 import { record } from '../record/index.ts';
-import { readTrace } from '../store/index.ts';
-import { summarise } from '../trace/index.ts';
+import { scanTrace } from '../store/index.ts';
+import { Summariser } from '../trace/index.ts';
 import { plainText, traceInfoView } from '../view/index.ts';
 import { EXIT_INPUT, EXIT_OK } from './exit.ts';
 import { cliError } from './input.ts';
@@ -46,8 +46,9 @@ export async function recordCommand(
   line.end();
   out.diagnostics(done.diagnostics);
   const { meta, rows, exitCode } = done;
-  const trace = rows > 0 ? (await readTrace(path)).trace : undefined;
-  const summary = trace === undefined ? null : summarise(trace);
+  const summariser = new Summariser();
+  if (rows > 0) await scanTrace(path, (events, names) => summariser.add(events, names));
+  const summary = rows > 0 && meta !== undefined ? summariser.finish(meta.lost) : null;
   if (options.json === true) {
     const { diagnostics } = done;
     await writeJson({

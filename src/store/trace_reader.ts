@@ -220,6 +220,48 @@ export interface ReadTrace {
   readonly diagnostics: readonly Diagnostic[];
 }
 
+function damage(path: string, good: number, all: number): Diagnostic {
+  const message = `the trace is damaged behind event ${good} of ${all}; the events before are used`;
+  return traceDiagnostic('warning', 'TRC006', path, message);
+}
+
+/**
+ * Gives the row groups to `take`, one after the other, in the same memory: a trace of any size. Of
+ * a damaged one, those before the damage.
+ */
+export async function scanTrace(
+  path: string,
+  take: (events: Events, names: readonly string[]) => void,
+): Promise<{ readonly meta: TraceMeta | undefined; readonly diagnostics: readonly Diagnostic[] }> {
+  const { open, diagnostics } = openTrace(path);
+  if (open === undefined) return { meta: undefined, diagnostics };
+  const { footer } = open;
+  if (!footer.ours || open.schema !== SCHEMA_VERSION) {
+    closeSync(open.fd);
+    const read = await readTrace(path);
+    if (read.trace !== undefined) take(read.trace.events, read.trace.names);
+    return { meta: read.trace?.meta, diagnostics: read.diagnostics };
+  }
+  const found = [...diagnostics];
+  try {
+    const names = new NameTable();
+    const events = makeEvents(Math.max(0, ...footer.groups.map((group) => group.rows)));
+    let good = 0;
+    for (let i = 0; i < footer.groups.length; i++) {
+      if (!readGroup(open, i, events, 0, names)) {
+        found.push(damage(path, good, footer.rows));
+        break;
+      }
+      events.rows = footer.groups[i]!.rows;
+      good += events.rows;
+      take(events, names.names);
+    }
+    return { meta: open.meta, diagnostics: found };
+  } finally {
+    closeSync(open.fd);
+  }
+}
+
 /** The whole trace in memory (`shared`: by threads). Of a damaged one, the part before the damage. */
 export async function readTrace(path: string, shared = false): Promise<ReadTrace> {
   const { open, diagnostics } = openTrace(path);
@@ -233,8 +275,7 @@ export async function readTrace(path: string, shared = false): Promise<ReadTrace
       for (let i = 0; i < footer.groups.length; i++) {
         const { rows } = footer.groups[i]!;
         if (!readGroup(open, i, events, events.rows, names, true)) {
-          const message = `the trace is damaged behind event ${events.rows} of ${footer.rows}; the events before are used`;
-          found.push(traceDiagnostic('warning', 'TRC006', path, message));
+          found.push(damage(path, events.rows, footer.rows));
           break;
         }
         events.rows += rows;
@@ -242,7 +283,8 @@ export async function readTrace(path: string, shared = false): Promise<ReadTrace
     } else {
       const failure = await readForeign(open.path, events, names.place);
       if (failure !== undefined) {
-        found.push(traceDiagnostic('error', 'TRC006', path, failure));
+        const hint = 'write it with gzip, Snappy or no compression';
+        found.push(traceDiagnostic('error', 'TRC006', path, failure, hint));
         return { trace: undefined, diagnostics: found };
       }
     }

@@ -64,6 +64,9 @@ test('advise: one document, the same with one thread and with two', () => {
   const best = report.settings.find((s: { name: string }) => s.name === report.recommendation);
   expect(best.bloat).toBeLessThanOrEqual(0.1);
   expect(report.front.length).toBeGreaterThan(1);
+  // All that the page shows.
+  const touches = report.heat.cells.map(([, , count]: number[]) => count);
+  expect(touches.reduce((sum: number, count: number) => sum + count, 0)).toBeGreaterThan(600);
 });
 
 test('advise: the page holds its charts, no script, and no markup of the trace', () => {

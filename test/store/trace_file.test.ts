@@ -14,12 +14,14 @@ import { join } from 'node:path';
 import { DuckDBInstance } from '@duckdb/node-api';
 import { afterAll, describe, expect, it } from 'vitest';
 import { Random } from '../../src/base/index.ts';
-import { GROUP_ROWS, openTrace, readTrace, TraceWriter } from '../../src/store/index.ts';
+import { GROUP_ROWS, openTrace, readTrace, scanTrace, TraceWriter } from '../../src/store/index.ts';
 import {
   EVENT_COLUMNS,
   emptyMeta,
   OP_MMAP,
   OP_MUNMAP,
+  Summariser,
+  summarise,
   type Trace,
   TraceBuilder,
   upgradeTrace,
@@ -106,6 +108,39 @@ describe('a trace file', () => {
     const { trace: back } = await readTrace(write('groups', trace));
     expect(back!.events.rows).toBe(trace.events.rows);
     expect(difference(trace, back!, trace.events.rows)).toBe('');
+  });
+
+  it('is counted group by group as it is counted whole', async () => {
+    const trace = sampleTrace(6, 20_000);
+    const path = write('parts', trace, 7);
+    const summariser = new Summariser();
+    const sizes: number[] = [];
+    const { meta, diagnostics } = await scanTrace(path, (events, names) => {
+      sizes.push(events.rows);
+      summariser.add(events, names);
+    });
+    expect(diagnostics).toEqual([]);
+    expect(sizes).toHaveLength(7);
+    expect(summariser.finish(meta!.lost)).toEqual(summarise(trace));
+    // Damaged behind its first groups: those before count.
+    const bytes = readFileSync(path);
+    const half = bytes.length >> 1;
+    bytes.fill(0xff, half, half + 400);
+    writeFileSync(path, bytes);
+    let rows = 0;
+    const torn = await scanTrace(path, (events) => {
+      rows += events.rows;
+    });
+    expect(torn.diagnostics.map((each) => each.code)).toEqual(['TRC006']);
+    expect(rows).toBeGreaterThan(0);
+    expect(rows).toBeLessThan(20_000);
+  });
+
+  it('in shared memory is the same', async () => {
+    const trace = sampleTrace(8, 3000);
+    const { trace: back } = await readTrace(write('shared', trace), true);
+    expect(difference(trace, back!, 3000)).toBe('');
+    expect(back!.events.time.buffer).toBeInstanceOf(SharedArrayBuffer);
   });
 
   it('is usable up to its newest footer wherever it is cut', async () => {
