@@ -1,4 +1,5 @@
 export * from './breadth_first.ts';
+export { DepthFirst } from './depth_first.ts';
 export { Expander, type Round, type Share } from './expander.ts';
 export {
   type Checkpoint,

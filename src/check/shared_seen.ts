@@ -109,6 +109,16 @@ export class SharedSeen {
     return out;
   }
 
+  /** A table of twice the room with the same states and nodes. */
+  doubled(): SharedSeen {
+    const { words } = this;
+    const seen = SharedSeen.withRoom(this.room * 2);
+    for (let at = 0; at < words.length; at += SLOT_WORDS) {
+      if (words[at] !== 0) seen.add(words[at]!, words[at + 1]!, words[at + 2]!, 0);
+    }
+    return seen;
+  }
+
   /** A table with more room, all states settled. */
   static from(fingerprints: Int32Array, room: number): SharedSeen {
     const seen = SharedSeen.withRoom(room);

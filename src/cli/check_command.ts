@@ -56,9 +56,9 @@ export async function checkCommand(options: CheckCommandOptions): Promise<number
 /** Threads of a search that nobody has given a number of. */
 const JOBS_MAX = 8;
 
-/** Walks are one after the other: each tells only what those before have not met. */
+/** Walks and programs to their end are one after the other: what was met before matters. */
 function jobsOf(options: CheckCommandOptions): number {
-  if (options.walks !== undefined) return 1;
+  if (options.walks !== undefined || options.depthFirst === true) return 1;
   return options.jobs ?? Math.min(availableParallelism(), JOBS_MAX);
 }
 
@@ -73,6 +73,7 @@ function searchOptions(options: CheckCommandOptions, bounds: Bounds): CheckOptio
     bounds,
     ...(options.laws === undefined ? {} : { laws: options.laws }),
     ...(options.memoryLimit === undefined ? {} : { memory: options.memoryLimit }),
+    ...(options.depthFirst === true ? { depthFirst: true } : {}),
     ...(options.walks === undefined ? {} : { walks: options.walks }),
     ...(options.seed === undefined ? {} : { seed: options.seed }),
   };

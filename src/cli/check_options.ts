@@ -25,6 +25,7 @@ export interface CheckCommandOptions extends OutputOptions {
   readonly mappings?: readonly Kind[];
   readonly calls?: readonly Call[];
   readonly symmetry?: boolean;
+  readonly depthFirst?: boolean;
   readonly walks?: number;
   readonly seed?: number;
   readonly memoryLimit?: number;

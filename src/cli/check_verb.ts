@@ -56,6 +56,10 @@ export function addCheckCommand(
     .option('--laws <names>', 'laws to check, separated by commas (default: all)', parseLaws)
     .option('--mappings <kinds>', 'kinds of memory that mmap makes', parseMappings)
     .option('--calls <names>', 'calls that programs make', parseCalls)
+    .option(
+      '--depth-first',
+      'each program to its end: less memory, not the shortest counterexamples',
+    )
     .option('--no-symmetry', 'tell states apart that differ only in which task is which')
     .option('--walks <n>', 'random walks instead of a search', parseCount(1, COUNT_MAX))
     .option('--seed <n>', 'seed of the walks (default: 1)', parseCount(0, COUNT_MAX))

@@ -3,6 +3,7 @@ import {
   BreadthFirst,
   type Checkpoint,
   collisionChance,
+  DepthFirst,
   Expander,
   type Finding,
   ParallelSearch,
@@ -32,6 +33,8 @@ export interface CheckOptions {
   readonly memory?: number;
   /** Steps that are followed after a violation. */
   readonly aftermath?: number;
+  /** Each program to its end before the next one: less memory, no shortest counterexamples. */
+  readonly depthFirst?: boolean;
   /** Threads of a search; all but one are CheckParts, which the caller runs. */
   readonly jobs?: number;
   /** Random walks instead of a search, and their seed. */
@@ -70,7 +73,7 @@ export interface CheckReport {
   readonly kernel: string;
   readonly bounds: Bounds;
   readonly actions: number;
-  readonly method: 'breadth-first' | 'random walks';
+  readonly method: 'breadth-first' | 'depth-first' | 'random walks';
   readonly end: SearchEnd | 'walked' | 'stopped';
   readonly states: number;
   readonly transitions: number;
@@ -100,7 +103,7 @@ const DEFAULT_AFTERMATH = 2;
 export class KernelCheck {
   readonly model: MemoryModel;
   readonly bounds: Bounds;
-  readonly search: BreadthFirst | ParallelSearch | RandomWalk;
+  readonly search: BreadthFirst | DepthFirst | ParallelSearch | RandomWalk;
   /** This thread's part in a parallel search. */
   private readonly expander: Expander | undefined;
   private readonly release: Release;
@@ -124,6 +127,7 @@ export class KernelCheck {
     };
     const { walks, seed = 1, jobs = 1 } = options;
     if (walks !== undefined) this.search = new RandomWalk(this.model, { depth, walks, seed });
+    else if (options.depthFirst === true) this.search = new DepthFirst(this.model, limits);
     else if (jobs > 1) {
       this.search = new ParallelSearch(this.model, limits, jobs, from?.search);
       this.expander = new Expander(this.model);
@@ -134,10 +138,10 @@ export class KernelCheck {
     if (from !== undefined) this.model.world.counts.times.set(from.times);
   }
 
-  /** What is needed to go on later; undefined for random walks, which have nothing to go on from. */
+  /** What is needed to go on later; undefined where a search has nothing to go on from. */
   state(): CheckState | undefined {
     const { search, model, coverage } = this;
-    if (search instanceof RandomWalk) return undefined;
+    if (search instanceof RandomWalk || search instanceof DepthFirst) return undefined;
     return {
       search: search.checkpoint(),
       times: model.world.counts.times.slice(),
@@ -153,7 +157,7 @@ export class KernelCheck {
   /** Goes on for about `budget` transitions; false when it has ended. */
   run(budget: number): boolean {
     const { search } = this;
-    if (search instanceof BreadthFirst) {
+    if (search instanceof BreadthFirst || search instanceof DepthFirst) {
       const end = search.run(budget);
       if (end !== 'running') this.ended = end;
     } else if (search instanceof ParallelSearch) {
@@ -206,6 +210,7 @@ export class KernelCheck {
     if (search instanceof RandomWalk) {
       return `${search.walks.toLocaleString('en')} walks, ${states} states, ${rate} transitions/s`;
     }
+    if (search instanceof DepthFirst) return `${states} states, ${rate} transitions/s`;
     const memory = Math.ceil(search.bytes / 1048576);
     const queue = search.queue.toLocaleString('en');
     return `depth ${search.depth}: ${states} states, ${queue} in the queue, ${rate} transitions/s, ${memory} MB`;
@@ -214,17 +219,18 @@ export class KernelCheck {
   report(): CheckReport {
     const { search, model, bounds } = this;
     const isSearch = !(search instanceof RandomWalk);
+    const byLevels = isSearch && !(search instanceof DepthFirst);
     const violations = search.findings.map((found) => this.violation(found));
     return {
       kernel: this.release.name,
       bounds,
       actions: model.alphabet.length,
-      method: isSearch ? 'breadth-first' : 'random walks',
+      method: !isSearch ? 'random walks' : byLevels ? 'breadth-first' : 'depth-first',
       end: this.ended,
       states: search.states,
       transitions: search.transitions,
-      depth: isSearch ? search.depth : bounds.steps,
-      expanded: isSearch ? search.expanded : { done: search.walks, of: this.options.walks ?? 0 },
+      depth: byLevels ? search.depth : bounds.steps,
+      expanded: byLevels ? search.expanded : { done: 0, of: this.options.walks ?? 0 },
       bytes: isSearch ? search.bytes : 0,
       collision: collisionChance(search.states),
       laws: LAWS.filter((_, i) => (this.wanted & (1 << i)) !== 0).map((law) => ({

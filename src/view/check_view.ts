@@ -97,10 +97,16 @@ function coverageText(report: CheckReport): string {
     case 'exhausted':
       return `exhaustive: every program within the bounds; ${counts}`;
     case 'memory':
+      if (report.method === 'depth-first') {
+        return `not exhaustive, the memory limit was reached: some programs were never tried; ${counts}`;
+      }
       return `not exhaustive, the memory limit was reached: every program of up to ${count(depth, 'step')}, and ${number(expanded.done)} of the ${number(expanded.of)} states that ${depth} steps lead to were followed by one more; ${counts}`;
     case 'walked':
       return `not exhaustive, a sample: ${count(expanded.of, 'random walk')} of at most ${count(depth, 'step')}; ${counts}`;
     default:
+      if (report.method === 'depth-first') {
+        return `not exhaustive, ended early: some programs were never tried; ${counts}`;
+      }
       return `not exhaustive, ended early: every program of up to ${count(depth, 'step')}; ${counts}`;
   }
 }

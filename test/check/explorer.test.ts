@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import {
   asModel,
   BreadthFirst,
+  DepthFirst,
   type PackedModel,
   PackedSearch,
   RandomWalk,
@@ -116,6 +117,39 @@ describe('breadth-first search', () => {
       whole.deadlocks,
       whole.depth,
     ]);
+  });
+});
+
+describe('depth-first search', () => {
+  function depthFirst(packed: PackedModel, depth: number, memory = 2 ** 30): DepthFirst {
+    const search = new DepthFirst(asModel(packed), { ...ALL, depth, memory });
+    while (search.run(10_000) === 'running');
+    return search;
+  }
+
+  it('meets the states of the breadth-first search, whatever the bound', () => {
+    for (const depth of [1, 5, 9, 14]) {
+      for (const toy of [puzzle(), boundedQueue(4, 3), philosophers(5), petersonLock()]) {
+        const search = depthFirst(toy, depth);
+        const due = breadthFirst(toy, { ...ALL, depth });
+        expect(search.end).toBe('exhausted');
+        expect(search.states).toBe(due.states);
+        expect(search.transitions).toBeGreaterThanOrEqual(due.transitions);
+      }
+    }
+  });
+
+  it('finds what is wrong within its bound, and nothing beyond it', () => {
+    const [found] = depthFirst(petersonLock(true), 9).findings;
+    expect(found!.actions.length).toBeGreaterThanOrEqual(6);
+    expect(found!.actions.length).toBeLessThanOrEqual(9);
+    expect(depthFirst(petersonLock(true), 5).findings).toEqual([]);
+  });
+
+  it('ends at the memory limit', () => {
+    const search = depthFirst(puzzle(), 40, 1 << 20);
+    expect(search.end).toBe('memory');
+    expect(search.bytes).toBeLessThanOrEqual(1 << 20);
   });
 });
 

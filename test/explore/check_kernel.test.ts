@@ -80,6 +80,22 @@ describe('kernels that were released', () => {
   });
 });
 
+describe('depth-first', () => {
+  it('has the verdict of breadth-first, and its states where nothing is broken', () => {
+    const small = { ...PRESETS.shared, steps: 4, kinds: ['memfd'] as const };
+    for (const kernel of ['6.18', '6.11', 'shmem-mthp-v1']) {
+      const release = findKernel(kernel)!;
+      const wide = checkKernel(release, { bounds: small });
+      const deep = checkKernel(release, { bounds: small, depthFirst: true });
+      const broken = (report: typeof wide): string[] =>
+        [...new Set(report.violations.map((v) => v.law))].sort();
+      expect(broken(deep)).toEqual(broken(wide));
+      expect(deep.end).toBe('exhausted');
+      if (broken(wide).length === 0) expect(deep.states).toBe(wide.states);
+    }
+  });
+});
+
 describe('the alphabet', () => {
   for (const focus of FOCUSES) {
     it(`has a line of a scenario for every step of ${focus}`, () => {
