@@ -53,7 +53,7 @@ export function addTraceCommands(
     .argument('[command...]', 'the command, behind --')
     .option('-o, --output <trace>', 'the trace to write (default: trace.parquet)')
     .option('-p, --pid <pid>', 'record this running process', parseCount(1, 2 ** 22))
-    .option('--seconds <n>', 'end the recording, and the command, after this time', parseSeconds)
+    .option('--seconds <n>', 'end the recording, and a command, after this time', parseSeconds)
     .option('--precise', 'switch huge pages off for the whole machine meanwhile')
     .option('--unprivileged', 'record as a user without rights would')
     .passThroughOptions()
