@@ -125,7 +125,7 @@ export class World {
     m.settings.totalRam = 1 << 20;
     const order = Math.log2(bounds.pages);
     if (order > 0) {
-      if (release.shmemPerSize) m.settings.shmemAlways = 1 << order;
+      if (release.shmemPerSize) m.settings.shmemAlways = release.shmemOrders & (1 << order);
       if (order > 1) m.settings.anonAlways = 1 << order;
     }
     for (let i = 0; i < bounds.threads; i++) this.addThread();
@@ -258,6 +258,8 @@ export class World {
       case OP_SIZES: {
         const key = a.arg === 0 ? 'anonAlways' : 'shmemAlways';
         const value = a.flags === 0 ? 0 : a.pages;
+        // A size that the release has no file for.
+        if (a.arg === 1 && (m.release.shmemOrders & a.pages) === 0) return false;
         if (m.settings[key] === value) return false;
         m.settings[key] = value;
         return true;

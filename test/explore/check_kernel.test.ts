@@ -66,6 +66,16 @@ describe('kernels that were released', () => {
     }
   });
 
+  it('shared memory has no folio of two pages where the release has no file for that size', () => {
+    const two = { ...PRESETS.shared, pages: 2, steps: 4, kinds: ['memfd'] as const };
+    for (const kernel of ['6.11', 'shmem-mthp-v1', '6.18']) {
+      const report = checkKernel(findKernel(kernel)!, { bounds: two });
+      expect(report.violations).toEqual([]);
+      const translation = report.laws.find((law) => law.name === 'translation')!;
+      expect(translation.exercised > 0).toBe(kernel === '6.18');
+    }
+  });
+
   it('stops at the first violation where that is all one wants', () => {
     const report = checkKernel(findKernel('shmem-mthp-v1')!, { first: true });
     expect(report.end).toBe('stopped');
