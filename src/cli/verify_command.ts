@@ -148,6 +148,9 @@ function worstOf(reports: readonly FileReport[]): number {
   return reports.some((r) => r.verdict === 'differs') ? EXIT_DISAGREES : EXIT_OK;
 }
 
+/** The executor is gone: it was killed, or its kernel died of the program. */
+const EXECUTOR_ENDED = 'HOST015';
+
 /** Who answers: a kernel that is asked now, or a recording. */
 interface Answers {
   /** "6.18.44", for a recording with its date. */
@@ -178,14 +181,25 @@ function openRecorded(path: string, kernel: string | undefined): Answers | Diagn
 async function openAnswers(options: VerifyCommandOptions): Promise<Answers | Diagnostic> {
   const { on, kernel } = options;
   if (on.kind === 'recording') return openRecorded(on.path, kernel);
-  const session = await openSession({ jobs: 1, place: on, kernel });
+  const asked = { jobs: 1, place: on, kernel };
+  let session = await openSession(asked);
   if (!isSession(session)) return session;
-  const { host, modelled } = session;
-  const { release, where, unseen } = host.info();
+  const { modelled } = session;
+  const { release, where, unseen } = session.host.info();
   return {
     ...{ kernel: release, release, where, modelled, unseen },
-    verify: (file) => verifyFile(file, session, options),
-    close: () => host.close(),
+    verify: async (file) => {
+      if (!isSession(session)) return failed(file, [session]);
+      const report = await verifyFile(file, session, options);
+      if (!report.diagnostics.some((d) => d.code === EXECUTOR_ENDED)) return report;
+      // The next file gets an executor, or a machine, of its own.
+      await session.host.close();
+      session = await openSession(asked);
+      return report;
+    },
+    close: async () => {
+      if (isSession(session)) await session.host.close();
+    },
   };
 }
 

@@ -33,6 +33,7 @@ import {
   INODE_SIZE_UNKNOWN,
 } from '../mm/fs_types.ts';
 import type { Machine } from '../mm/mm_types.ts';
+import { TASK_PAGES } from '../mm/mman.ts';
 import { PG_READAHEAD, PG_UPTODATE } from '../mm/page_flags.ts';
 import { asyncReadahead, syncReadahead } from '../mm/readahead.ts';
 import { HUGE_NEVER } from '../mm/settings.ts';
@@ -107,6 +108,16 @@ function store(
 }
 
 /**
+ * A buffer that lies, or reaches, beyond the addresses that user space has is refused before the
+ * file is looked at. Source: fs/read_write.c vfs_read(), vfs_write(): access_ok(), 6.18.
+ */
+function isUserRange(at: U64, count: number): boolean {
+  const last = word.add(at, word.fromNumber(Math.max(count, 1) - 1));
+  const [first, end] = [word.pageOf(at), word.pageOf(last)];
+  return first <= end && end < TASK_PAGES;
+}
+
+/**
  * Writes `count` bytes at `pos`. Returns the bytes written, or -errno when there is none. The page
  * is made first, then what can be copied without a fault is copied; only when that is nothing is
  * the source brought in. So a write from bad memory leaves its page in the cache, and a tmpfs file
@@ -121,6 +132,7 @@ export function writeFile(
   count: number,
   source: Source,
 ): number {
+  if (typeof source !== 'string' && !isUserRange(source, count)) return -EFAULT;
   const allowed = fsizeLimit(m, t, pos, count);
   if (allowed < 0) return allowed;
   let chunk = chunkBytes(m, inode);
@@ -179,6 +191,7 @@ export function readFile(
   count: number,
   target: U64 | undefined,
 ): number {
+  if (target !== undefined && !isUserRange(target, count)) return -EFAULT;
   const inode = m.file.inode[file]!;
   if ((m.inode.flags[inode]! & INODE_SIZE_UNKNOWN) !== 0) return -EFAULT;
   const bytes = Math.max(0, Math.min(count, m.inode.size[inode]! - pos));

@@ -3,7 +3,7 @@
  * or the rights or the settings are missing. Each says so, settings are put back, nothing is lost.
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { accessSync, constants, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { accessSync, constants, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -166,3 +166,41 @@ describe.skipIf(reason !== '')(
     });
   },
 );
+
+describe.skipIf(reason !== '')(
+  `verify whose executor is killed${reason && ` (the kernel cannot be asked: ${reason})`}`,
+  { timeout: LIMIT_MS },
+  () => {
+    it('says so of that file, and asks a new one about the next', async () => {
+      const before = settings();
+      const slow = join(folder, 'slow.fl');
+      const next = join(folder, 'next.fl');
+      const flags = 'MAP_PRIVATE|MAP_ANONYMOUS|MAP_NORESERVE';
+      writeFileSync(
+        slow,
+        `echo always > ${THP}/hugepages-16kB/shmem_enabled
+a = mmap(NULL, 16G, PROT_READ|PROT_WRITE, ${flags}, -1, 0)
+write a 8G
+`,
+      );
+      writeFileSync(next, 'getpid() = 100\n');
+      const child = spawn(process.execPath, [BIN, 'verify', slow, next], {
+        stdio: ['ignore', 'pipe', 'pipe'],
+      });
+      const end = ended(child);
+      expect(await until(() => settings() !== before && childOf(child.pid!) > 0)).toBe(true);
+      process.kill(childOf(child.pid!), 'SIGKILL');
+      const { code, out } = await end;
+      expect(out).toContain(`${slow}: could not be compared`);
+      expect(out).toContain(`${next}: agrees`);
+      expect(code).toBe(2);
+      expect(await until(() => settings() === before)).toBe(true);
+    });
+  },
+);
+
+/** The executor that a run of ours has started; 0 when there is none. */
+function childOf(pid: number): number {
+  const found = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(/\s+/);
+  return Number(found[0] ?? 0);
+}
