@@ -8,6 +8,9 @@ import {
   censusAtPeak,
   type FaultCounts,
   faultCounts,
+  findHidden,
+  type Hidden,
+  HiddenFinder,
   type PeakMemory,
   peakMemory,
   runReplay,
@@ -50,6 +53,7 @@ export class Trial {
   readonly #trace: Trace;
   readonly #release: Release;
   #reuse: Machine | undefined;
+  #hidden: Hidden | undefined;
 
   constructor(trace: Trace, release: Release) {
     this.#trace = trace;
@@ -65,7 +69,9 @@ export class Trial {
     const options = this.#options([], this.#trace.meta.thpDisabled);
     const { replay } = startReplay(this.#trace, options);
     this.#reuse = replay.m;
+    replay.finder = new HiddenFinder();
     runReplay(replay, options);
+    this.#hidden = replay.finder.found;
     const { op, arg, result, rows } = this.#trace.events;
     let advises = false;
     for (let i = 0; i < rows && !advises; i++) {
@@ -82,11 +88,22 @@ export class Trial {
     };
   }
 
+  /** A thread that was not asked for the recording looks for itself. */
+  #hiddenTouches(): Hidden {
+    if (this.#hidden !== undefined) return this.#hidden;
+    const options = this.#options([], this.#trace.meta.thpDisabled);
+    const { hidden, ran } = findHidden(this.#trace, { ...options, samples: 0 });
+    this.#reuse = ran.m;
+    this.#hidden = hidden;
+    return hidden;
+  }
+
   /** `least`: bytes that are in use at the peak under every setting, as far as is known. */
   run(candidate: Candidate, least = 0): Outcome {
     const { name, settings } = candidate;
     const censusFrom = Math.floor((least / PAGE_SIZE) * NEAR_PEAK);
-    const options = { ...this.#options(settings, false), censusFrom };
+    const hidden = this.#hiddenTouches();
+    const options = { ...this.#options(settings, false), censusFrom, hidden };
     const { replay, refused } = startReplay(this.#trace, options);
     this.#reuse = replay.m;
     if (refused.length === 0) runReplay(replay, options);

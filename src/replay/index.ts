@@ -1,5 +1,6 @@
 export * from './boot.ts';
 export * from './census.ts';
+export * from './hidden.ts';
 export * from './peaks.ts';
 export * from './report.ts';
 export * from './run.ts';

@@ -33,11 +33,12 @@ import { bootFor, placementOf, type SettingWrite } from './boot.ts';
 import * as calls from './calls.ts';
 import { type Census, takeCensus } from './census.ts';
 import { FileBook } from './file_book.ts';
+import { type Hidden, HiddenFinder, mayHide, NOTHING_HIDDEN } from './hidden.ts';
 import { Peaks } from './peaks.ts';
 import { exec, exit, fork, processOf } from './processes.ts';
 import { type Process, Replay } from './state.ts';
 import { prctl } from './thp_prctl.ts';
-import { touch } from './touch.ts';
+import { touch, touchHidden } from './touch.ts';
 
 export interface ReplayOptions {
   readonly release: Release;
@@ -51,6 +52,8 @@ export interface ReplayOptions {
   readonly censusFrom?: number;
   /** Stop before this row. */
   readonly until?: number;
+  /** What a replay under the recording's settings found (`Replay.finder`). */
+  readonly hidden?: Hidden;
   /** A machine of equal size that is used no more. */
   readonly reuse?: Machine;
 }
@@ -104,7 +107,18 @@ export function startReplay(trace: Trace, options: ReplayOptions): Replayed {
       sameFaultAround: m.settings.faultAroundPages <= then.faultAround,
     },
   );
+  if (options.hidden !== undefined) replay.hidden = options.hidden;
   return { replay, refused };
+}
+
+/** What the recording hides, by a replay under its own settings; `ran` is that replay. */
+export function findHidden(trace: Trace, options: ReplayOptions): { hidden: Hidden; ran: Replay } {
+  const { replay } = startReplay(trace, options);
+  if (!mayHide(trace, replay.files)) return { hidden: NOTHING_HIDDEN, ran: replay };
+  const finder = new HiddenFinder();
+  replay.finder = finder;
+  runReplay(replay, options);
+  return { hidden: finder.found, ran: replay };
 }
 
 interface Recorded {
@@ -150,7 +164,9 @@ function runRows(r: Replay, from: number, to: number): void {
     if (op[i] === OP_TOUCH) {
       const bytes = length[i]!;
       const pages = bytes <= 1 ? 1 : Math.ceil((offset[i]! + bytes) / 4096);
+      if (r.finder !== undefined) r.row = i;
       touch(r, process, vpn[i]!, pages, arg[i]!, arg2[i]!);
+      if (i === r.hidden.row[r.hiddenNext]) touchHidden(r, process, i);
       continue;
     }
     runEvent(r, process, i);

@@ -5,6 +5,7 @@ import type { Machine } from '../mm/mm_types.ts';
 import type { Trace } from '../trace/index.ts';
 import type { AddressMap } from './address_map.ts';
 import type { FileBook } from './file_book.ts';
+import { type Hidden, type HiddenFinder, NOTHING_HIDDEN } from './hidden.ts';
 import type { Peaks } from './peaks.ts';
 import { Tally } from './tally.ts';
 
@@ -47,6 +48,13 @@ export class Replay {
   readonly thpDisabled: boolean;
   /** fault_around_bytes is what it was while recording. */
   readonly sameFaultAround: boolean;
+  /** Watches, in the replay under the recording's own settings. */
+  finder: HiddenFinder | undefined;
+  /** What the recording mapped without an event: `hiddenNext` comes next. */
+  hidden: Hidden = NOTHING_HIDDEN;
+  hiddenNext = 0;
+  /** Row of the event that is executed, kept for the finder. */
+  row = 0;
   /** Counts of warnings by code. */
   readonly troubles = new Map<string, number>();
 

@@ -43,6 +43,19 @@ export function touch(
   }
 }
 
+/** What the recording had mapped by now, beside what its events name (hidden.ts). */
+export function touchHidden(r: Replay, process: Process, row: number): void {
+  const { hidden } = r;
+  const { addresses } = process;
+  const before = r.tally.touches;
+  for (; hidden.row[r.hiddenNext] === row; r.hiddenNext++) {
+    const vpn = hidden.vpn[r.hiddenNext]!;
+    touchPage(r, process, vpn + addresses.delta(vpn), hidden.kind[r.hiddenNext]!, 0);
+  }
+  r.tally.hidden += r.tally.touches - before;
+  r.tally.touches = before;
+}
+
 function touchPage(r: Replay, process: Process, vpn: Vpn, kind: number, fault: number): void {
   const { m, tally } = r;
   const { task } = process;
@@ -70,6 +83,7 @@ function touchPage(r: Replay, process: Process, vpn: Vpn, kind: number, fault: n
     tally.add(kindOf(m, m.vmf.vma, entry, kind), order, taken);
     process.minflt += taken;
     if ((fault & FAULT_KERNEL) !== 0) tally.kernel += taken;
+    if (entry === 0) r.finder?.after(m, m.vmf.vma, vpn, kind, r.row);
   } else {
     pfn = ptePfn(entry) + (isHuge ? modPow2(vpn, PMD_PAGES) : 0);
     if ((fault & FAULT_TAKEN) !== 0) unneeded(r, process, vpn, pfn, fault);
@@ -93,6 +107,7 @@ function prepare(r: Replay, process: Process, vpn: Vpn, kind: number, fault: num
     carry(r, process, KIND_FILE, fault);
     return false;
   }
+  r.finder?.before(m, v, vpn, kind);
   return true;
 }
 

@@ -49,6 +49,13 @@ export function warningsOf(r: Replay, base: Replay): TraceNote[] {
       `Of ${chosen} addresses that the kernel chose, the model would have chosen ${chosenOtherwise} otherwise; these settings move mappings, and those are less certain.`,
     );
   }
+  const hidden = base.finder?.found.vpn.length ?? 0;
+  if (hidden * 100 > base.tally.touches) {
+    add(
+      'hidden',
+      `The recording mapped ${hidden} pages of shared memory around others: which of them were used is estimated.`,
+    );
+  }
   if (r.m.settings.faultAroundPages < base.m.settings.faultAroundPages) {
     add(
       'fault-around',

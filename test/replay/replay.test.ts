@@ -1,16 +1,22 @@
 /** Small programs whose faults under other settings can be counted by hand. */
 import { expect, test } from 'vitest';
+import { ACCESS_WRITE } from '../../src/mm/memory.ts';
 import {
   censusAtPeak,
+  findHidden,
+  type Hidden,
   KIND_ANON,
   KIND_COW,
   KIND_FILE,
   KIND_SHMEM,
+  NOTHING_HIDDEN,
   ORDERS,
   releaseNamed,
   replayReport,
+  runReplay,
+  startReplay,
 } from '../../src/replay/index.ts';
-import { FAULT_KERNEL, FAULT_TAKEN } from '../../src/trace/index.ts';
+import { FAULT_KERNEL, FAULT_TAKEN, type Trace } from '../../src/trace/index.ts';
 import { ANON_2M, ANON_64K, run, SHMEM_64K, setting, Tape, TOP } from './world.ts';
 
 const A = 0x7ff000000;
@@ -141,6 +147,66 @@ test('shared memory is aligned to the largest size: what the trace names moves a
   const r = run(trace, SHMEM_64K);
   expect(r.tally.moved).toBe(1);
   expect(faults(r, KIND_SHMEM, 4)).toBe(2 + 2);
+});
+
+/** 16 pages of shared memory, made by a child; the parent writes the first three and reads the fourth. */
+function readInTheMiddle(): Trace {
+  const at = TOP - 40 - ((TOP - 40) % 16);
+  return new Tape()
+    .exec()
+    .shared(at, 16)
+    .fork(101)
+    .as(101)
+    .write(at, 16)
+    .as(100)
+    .write(at, 3)
+    .read(at + 3)
+    .trace();
+}
+
+test('pages that a recorded read mapped around it count as used, in the way of the window', () => {
+  const trace = readInTheMiddle();
+  const options = { release: releaseNamed(), settings: [], thpDisabled: true };
+  const { hidden, ran } = findHidden(trace, options);
+  const rows = trace.events.rows;
+  expect(hidden.row).toEqual([...Array(12).fill(rows - 1), Number.POSITIVE_INFINITY]);
+  expect(hidden.kind).toEqual(Array(12).fill(ACCESS_WRITE));
+  expect(ran.tally.total()).toBe(16 + 3 + 1);
+  // In folios of 16 kB the read finds its page mapped and maps nothing around it.
+  const settings = ['enabled', 'shmem_enabled'].map((file) =>
+    setting(`hugepages-16kB/${file}=always`),
+  );
+  const faultsWith = (known: Hidden): number => {
+    const { replay } = startReplay(trace, {
+      ...options,
+      thpDisabled: false,
+      settings,
+      hidden: known,
+    });
+    runReplay(replay, options);
+    return replay.tally.ofKind(KIND_SHMEM);
+  };
+  expect(faultsWith(NOTHING_HIDDEN)).toBe(4 + 1);
+  expect(faultsWith(hidden)).toBe(4 + 4);
+});
+
+test('under the settings of the recording nothing that was hidden takes a fault', () => {
+  const trace = readInTheMiddle();
+  const options = { release: releaseNamed(), settings: [], thpDisabled: true };
+  const { hidden, ran } = findHidden(trace, options);
+  const { replay } = startReplay(trace, { ...options, hidden });
+  runReplay(replay, options);
+  expect(replay.tally.hidden).toBe(12);
+  expect(replay.tally.total()).toBe(ran.tally.total());
+  expect(replay.tally.touches).toBe(ran.tally.touches);
+});
+
+test('without shared memory nothing is looked for', () => {
+  const trace = new Tape().exec().mmap(0x1000, 4).write(0x1000, 4).trace();
+  const options = { release: releaseNamed(), settings: [] };
+  const { hidden, ran } = findHidden(trace, options);
+  expect(hidden).toBe(NOTHING_HIDDEN);
+  expect(ran.tally.touches).toBe(0);
 });
 
 test('mremap and munmap of a mapping that has moved', () => {
