@@ -28,27 +28,39 @@ function settingsOf(name: string): { path: string; value: string }[] {
 type Measured = readonly [setting: string, faults: readonly number[], rss: readonly number[]];
 
 const PROGRAMS: Readonly<Record<string, readonly Measured[]>> = {
+  sort: [
+    ['off', [34783, 34784, 34783], [140192, 140192, 140320]],
+    ['16', [8803, 8805, 8808], [140348, 140348, 140348]],
+    ['64', [2329, 2329, 2329], [140372, 140372, 140372]],
+    ['2048', [730, 731, 730], [143124, 143124, 143124]],
+    ['16+64+2048', [249, 249, 250], [143148, 143148, 143148]],
+  ],
   redis: [
-    ['off', [11857, 11864, 11853], [51264, 51228, 51408]],
-    ['16', [4127, 4133, 4133], [52432, 52360, 52168]],
-    ['64', [2218, 2214, 2209], [53448, 53432, 53404]],
-    ['2048', [3599, 3595, 3593], [56120, 56092, 55992]],
-    ['16+64+2048', [1635, 1636, 1640], [57308, 57292, 57356]],
+    ['off', [11922, 11929, 11919], [51256, 51256, 51192]],
+    ['16', [4194, 4197, 4194], [52416, 52288, 52444]],
+    ['64', [2280, 2278, 2278], [53404, 53404, 53344]],
+    ['2048', [3663, 3663, 3663], [56152, 56072, 56092]],
+    ['16+64+2048', [1699, 1700, 1699], [57352, 57264, 57368]],
   ],
   postgres: [
-    ['off', [51024, 50422, 50780], [106040, 106556, 106096]],
-    ['16', [21107, 21601, 21566], [112288, 111632, 113604]],
-    ['64', [11311, 11323, 11339], [121244, 119868, 121492]],
-    ['2048', [6661, 6661, 6660], [143408, 143508, 143432]],
-    ['16+64+2048', [5779, 5732, 5808], [143700, 143932, 143840]],
+    ['off', [45661, 45660, 45659], [124928, 125020, 125144]],
+    ['16', [16949, 16946, 16948], [125768, 125752, 125764]],
+    ['64', [9508, 9508, 9507], [126096, 126076, 126076]],
+    ['2048', [5919, 5922, 5919], [143496, 143536, 143548]],
+    ['16+64+2048', [5217, 5215, 5213], [143752, 143828, 143828]],
   ],
 };
 
 /**
- * Inside the spread of the runs, or this near to it. Which of PostgreSQL's processes touches a
- * buffer first is the scheduler's choice.
+ * Inside the spread of the runs, or this near to it. Of PostgreSQL's shared memory a recording does not
+ * tell which pages were used that a read mapped around it (src/replay/hidden.ts).
  */
-const NEAR = { faults: 0.015, rss: 0.025 };
+const NEAR: Readonly<Record<string, { faults: number; rss: number; warnings: readonly string[] }>> =
+  {
+    sort: { faults: 0.01, rss: 0.001, warnings: [] },
+    redis: { faults: 0.003, rss: 0.003, warnings: [] },
+    postgres: { faults: 0.013, rss: 0.016, warnings: ['hidden'] },
+  };
 
 function near(value: number, runs: readonly number[], share: number): boolean {
   return value >= Math.min(...runs) * (1 - share) && value <= Math.max(...runs) * (1 + share);
@@ -56,6 +68,7 @@ function near(value: number, runs: readonly number[], share: number): boolean {
 
 describe.each(Object.entries(PROGRAMS))('%s', (name, measured) => {
   let trace: Trace;
+  const allowed = NEAR[name]!;
   beforeAll(async () => {
     const read = await readTrace(join(ROOT, `recordings/traces/${name}.parquet`));
     expect(read.diagnostics).toEqual([]);
@@ -68,9 +81,9 @@ describe.each(Object.entries(PROGRAMS))('%s', (name, measured) => {
     const { predicted } = report;
     expect(predicted).not.toBeNull();
     const total = predicted!.minflt + trace.meta.measured!.majflt;
-    expect([total, near(total, faults, NEAR.faults)]).toEqual([total, true]);
+    expect([total, near(total, faults, allowed.faults)]).toEqual([total, true]);
     const kb = Math.round(predicted!.maxrss / 1024);
-    expect([kb, near(kb, rss, NEAR.rss)]).toEqual([kb, true]);
-    expect(report.warnings).toEqual([]);
+    expect([kb, near(kb, rss, allowed.rss)]).toEqual([kb, true]);
+    expect(report.warnings.map(({ code }) => code)).toEqual(allowed.warnings);
   });
 });
