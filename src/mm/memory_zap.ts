@@ -8,6 +8,8 @@ import {
   type InodeRow,
   type MmRow,
   modPow2,
+  type Pages,
+  type Pfn,
   type VmaRow,
   type Vpn,
 } from '../base/index.ts';
@@ -39,7 +41,7 @@ import {
 } from './pgtable.ts';
 import { folioRemoveRmapPtes } from './rmap.ts';
 import { swapFree } from './swap.ts';
-import { OPS_NONE } from './vm_flags.ts';
+import { OPS_NONE, VM_LOCKED } from './vm_flags.ts';
 import { uffdWp } from './vma_prot.ts';
 
 /** Private copies go too (all but hole punch and COLLAPSE). */
@@ -90,10 +92,23 @@ export function zapPageRange(
   }
 }
 
-/** Zaps n entries from a slot; true when some entry had to stay. */
+/** Takes `run` mapped pages from `pfn` on out of the VMA's mappings, with their references. */
+function unmapRun(m: Machine, v: VmaRow, head: Pfn, pfn: Pfn, run: Pages): void {
+  folioRemoveRmapPtes(m, head, pfn, run, v);
+  folioPut(m, head, run);
+}
+
+/**
+ * Zaps n entries of one table from a slot on; true when some entry had to stay. File pages with a
+ * dirty entry leave the rmap after all others of the table, when the TLB has been flushed. Only the
+ * order of munlocks in the CPU's batch tells (mlockVmaFolio()): it is kept for locked VMAs.
+ * Source: mm/memory.c zap_present_folio_ptes(), mm/mmu_gather.c tlb_flush_rmaps(), 6.18.
+ */
 function zapPteRange(m: Machine, v: VmaRow, slot: number, n: number, flags: number): boolean {
   const mm = m.vma.mm[v]!;
   const { pt } = m;
+  const isLocked = (m.vma.flags[v]! & VM_LOCKED) !== 0;
+  let delayed: { head: Pfn; pfn: Pfn; run: Pages }[] | undefined;
   let kept = false;
   for (let i = slot; i < slot + n; ) {
     const pte = pt[i]!;
@@ -137,10 +152,12 @@ function zapPteRange(m: Machine, v: VmaRow, slot: number, n: number, flags: numb
       pt.fill(makeMarker(MARKER_UFFD_WP), i, i + run);
       kept = true;
     }
-    folioRemoveRmapPtes(m, head, pfn, run, v);
-    folioPut(m, head, run);
+    if (!isLocked || anon || dirty === 0) unmapRun(m, v, head, pfn, run);
+    else if (delayed === undefined) delayed = [{ head, pfn, run }];
+    else delayed.push({ head, pfn, run });
     i += run;
   }
+  if (delayed !== undefined) for (const d of delayed) unmapRun(m, v, d.head, d.pfn, d.run);
   return kept;
 }
 
