@@ -7,7 +7,14 @@ import { addRss } from './fault_result.ts';
 import { folioRefAdd, headOf } from './folio.ts';
 import type { Machine } from './mm_types.ts';
 import { PG_ANON, PG_ANON_EXCLUSIVE } from './page_flags.ts';
-import { isHugePmd, pmdSlotAlloc, pmdTable, pteSlotAlloc } from './pgalloc.ts';
+import {
+  isHugePmd,
+  pmdSlotAlloc,
+  pmdTable,
+  pteSlotAlloc,
+  pudSlot,
+  pudSlotAlloc,
+} from './pgalloc.ts';
 import {
   isMarker,
   isSwapEntry,
@@ -60,11 +67,13 @@ export function copyPageRange(m: Machine, dst: VmaRow, src: VmaRow): number {
   for (let at = start[src]!; at < last; ) {
     const region = regionOf(at);
     const row = pmdTable(m, from, region);
+    // The child gets a table of every upper level that the parent has: copy_pud_range() takes it
+    // before it looks for the level below, which mremap may have left out.
     if (row === 0) {
+      if (pudSlot(m, from, at) !== 0) pudSlotAlloc(m, m.vma.mm[dst]!, at);
       at = (region + 1) * REGION_PAGES;
       continue;
     }
-    // copy_pud_range() makes the child's upper tables wherever the parent has them.
     pmdSlotAlloc(m, m.vma.mm[dst]!, at);
     const blockEnd = pmdAddrEnd(at, last);
     const slot = pmdSlotIn(row, at);

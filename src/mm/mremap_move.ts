@@ -2,27 +2,19 @@
  * Moving page tables: entry by entry, or whole tables and huge PMDs where both places are congruent
  * and the stretch is full. Source: mm/mremap.c move_page_tables() and what it calls, 6.18.
  */
-import { type MmRow, modPow2, type Pages, type VmaRow, type Vpn } from '../base/index.ts';
+import { modPow2, type Pages, type VmaRow, type Vpn } from '../base/index.ts';
 import { splitHugePmd } from './huge_memory.ts';
 import type { Machine } from './mm_types.ts';
 import {
   installPageTable,
   isHugePmd,
-  newPageTable,
   pmdSlot,
   pmdSlotAlloc,
   pteSlotUnder,
+  pudSlot,
+  pudSlotAlloc,
 } from './pgalloc.ts';
-import {
-  isMarker,
-  isTable,
-  MARKER_UFFD_WP,
-  makeTableEntry,
-  PTE_UFFD_WP,
-  REGION_PAGES,
-  regionOf,
-  tableRow,
-} from './pgtable.ts';
+import { isMarker, isTable, MARKER_UFFD_WP, PTE_UFFD_WP, REGION_PAGES } from './pgtable.ts';
 import { UFFD_FEATURE_EVENT_REMAP } from './uffd_events.ts';
 import { VM_HUGETLB } from './vm_flags.ts';
 import { findVmaIntersection } from './vma_tree.ts';
@@ -33,20 +25,6 @@ const PMD_PAGES = 512;
 function losesUffd(m: Machine, v: VmaRow): boolean {
   const uffd = m.vma.uffd[v]!;
   return uffd !== 0 && (m.uffd.features[uffd]! & UFFD_FEATURE_EVENT_REMAP) === 0;
-}
-
-/** Slot of the PUD entry (that points at a PMD table) of `vpn`; 0 when its table is missing. */
-function pudSlot(m: Machine, mm: MmRow, vpn: Vpn, alloc: boolean): number {
-  const pgd = m.mm.pgd[mm]!;
-  if (pgd === 0) return 0;
-  const region = regionOf(vpn);
-  const slot = pgd * 512 + (region >> 9);
-  if (m.pt[slot] === 0) {
-    if (!alloc) return 0;
-    const row = newPageTable(m, mm);
-    m.pt[slot] = makeTableEntry(row);
-  }
-  return tableRow(m.pt[slot]!) * 512 + (region & 511);
 }
 
 /** How far one entry of `size` pages reaches, in the old place and in the new, within the range. */
@@ -119,9 +97,9 @@ export function movePageTables(
   let extent = 0;
   for (; at < end; at += extent, dest += extent) {
     extent = extentOf(REGION_PAGES, at, end, dest);
-    const oldPud = pudSlot(m, mm, at, false);
+    const oldPud = pudSlot(m, mm, at);
     if (oldPud === 0 || m.pt[oldPud] === 0) continue;
-    const newPud = pudSlot(m, mm, dest, true);
+    const newPud = pudSlotAlloc(m, mm, dest);
     if (extent === REGION_PAGES && wholeTables && m.pt[newPud] === 0) {
       m.pt[newPud] = m.pt[oldPud]!;
       m.pt[oldPud] = 0;

@@ -85,6 +85,23 @@ function pmdTableWalk(m: Machine, mm: MmRow, region: number): TableRow {
   return row;
 }
 
+/** Slot of the PUD entry (that points at a PMD table) of `vpn`, or 0 when no PUD table exists. */
+export function pudSlot(m: Machine, mm: MmRow, vpn: Vpn): number {
+  const pgd = m.mm.pgd[mm]!;
+  if (pgd === 0) return 0;
+  const region = regionOf(vpn);
+  const pud = child(m, pgd * 512 + (region >> 9));
+  return pud === 0 ? 0 : pud * 512 + (region & 511);
+}
+
+/** Slot of the PUD entry of `vpn`; makes the PUD table (pud_alloc). */
+export function pudSlotAlloc(m: Machine, mm: MmRow, vpn: Vpn): number {
+  const region = regionOf(vpn);
+  if (m.mm.pgd[mm] === 0) m.mm.pgd[mm] = newTableRow(m);
+  const pud = childOrNew(m, mm, m.mm.pgd[mm]! * 512 + (region >> 9));
+  return pud * 512 + (region & 511);
+}
+
 /** Slot of the PMD entry of `vpn`, or 0 when no PMD table exists. */
 export function pmdSlot(m: Machine, mm: MmRow, vpn: Vpn): number {
   const region = regionOf(vpn);
@@ -99,11 +116,8 @@ export function pmdSlotAlloc(m: Machine, mm: MmRow, vpn: Vpn): number {
 }
 
 function pmdSlotNew(m: Machine, mm: MmRow, vpn: Vpn): number {
-  const region = regionOf(vpn);
-  if (m.mm.pgd[mm] === 0) m.mm.pgd[mm] = newTableRow(m);
-  const pud = childOrNew(m, mm, m.mm.pgd[mm]! * 512 + (region >> 9));
-  const row = childOrNew(m, mm, pud * 512 + (region & 511));
-  m.mm.lastRegion[mm] = region;
+  const row = childOrNew(m, mm, pudSlotAlloc(m, mm, vpn));
+  m.mm.lastRegion[mm] = regionOf(vpn);
   m.mm.lastPmdTable[mm] = row;
   return pmdSlotIn(row, vpn);
 }
