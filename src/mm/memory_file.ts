@@ -155,19 +155,12 @@ function filemapFault(m: Machine, vmf: Vmf): number {
   m.vmstat[PGMAJFAULT]! += 1;
   if (m.why !== null) m.why.note('cache-read', -1, index, 0);
   const { flags, pgoff, start, end } = m.vma;
-  const dropped = syncMmapReadahead(
-    m,
-    file,
-    inode,
-    index,
-    flags[v]!,
-    pgoff[v]!,
-    end[v]! - start[v]!,
-  );
+  syncMmapReadahead(m, file, inode, index, flags[v]!, pgoff[v]!, end[v]! - start[v]!);
   if (cacheGet(m, inode, index) === 0 && cacheReadFolio(m, inode, index, 0) === 0) {
     return VM_FAULT_OOM;
   }
-  if (dropped && (vmf.flags & FAULT_FLAG_TRIED) === 0) return VM_FAULT_MAJOR | VM_FAULT_RETRY;
+  // Readahead drops the lock; where it is not wanted, the read of the one page does.
+  if ((vmf.flags & FAULT_FLAG_TRIED) === 0) return VM_FAULT_MAJOR | VM_FAULT_RETRY;
   vmf.page = cacheGet(m, inode, index);
   return VM_FAULT_MAJOR;
 }

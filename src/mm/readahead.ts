@@ -86,7 +86,7 @@ function nextSize(size: Pages, max: Pages): Pages {
 /**
  * A fault misses the page cache at `index`: reads around it. Whether pages came in or not, the
  * caller then makes sure of the one page it needs.
- * Source: mm/filemap.c do_sync_mmap_readahead(), 6.18. Returns false where no lock was dropped.
+ * Source: mm/filemap.c do_sync_mmap_readahead(), 6.18.
  */
 export function syncMmapReadahead(
   m: Machine,
@@ -96,7 +96,7 @@ export function syncMmapReadahead(
   vmFlags: number,
   vmaPgoff: number,
   vmaPages: Pages,
-): boolean {
+): void {
   const { raStart, raSize, raAsync, raOrder, mmapMiss } = m.file;
   const max = m.settings.readAheadPages;
   if ((vmFlags & VM_HUGEPAGE) !== 0) {
@@ -105,15 +105,15 @@ export function syncMmapReadahead(
     raAsync[file] = 512;
     raOrder[file] = 9;
     readOrder(m, file, inode);
-    return true;
+    return;
   }
-  if ((vmFlags & (VM_RAND_READ | VM_EXEC)) === VM_RAND_READ || max === 0) return false;
+  if ((vmFlags & (VM_RAND_READ | VM_EXEC)) === VM_RAND_READ || max === 0) return;
   if ((vmFlags & VM_SEQ_READ) !== 0) {
     syncReadahead(m, file, inode, index, max);
-    return true;
+    return;
   }
   if (mmapMiss[file]! < MMAP_LOTSAMISS * 10) mmapMiss[file]!++;
-  if (mmapMiss[file]! > MMAP_LOTSAMISS) return false;
+  if (mmapMiss[file]! > MMAP_LOTSAMISS) return;
   if ((vmFlags & VM_EXEC) !== 0 && m.release.execReadahead) {
     raStart[file] = Math.max(index, vmaPgoff);
     raSize[file] = Math.min(raStart[file]! + max, vmaPgoff + vmaPages) - raStart[file]!;
@@ -125,7 +125,6 @@ export function syncMmapReadahead(
   }
   raOrder[file] = 0;
   readOrder(m, file, inode);
-  return true;
 }
 
 /** page_cache_sync_ra(): read(2) and sequential mappings. */
