@@ -240,6 +240,9 @@ const UFFD = { features: 'i32', mm: 'i32', refs: 'i32', state: 'u8', userModeOnl
 /** Swap slots: references to each; allocated only where swap is configured. */
 const SWAP = { refs: 'u16', content: 'i32', cachePfn: 'i32' } as const;
 
+/** Pages that are on a disk and not in the page cache (disk.ts). */
+const DISK = { inode: 'i32', index: 'f64', content: 'i32' } as const;
+
 export type VmaTable = Table<typeof VMA>;
 export type MmTable = Table<typeof MM>;
 export type TaskTable = Table<typeof TASK>;
@@ -356,6 +359,7 @@ export interface Machine {
   sig: Table<typeof SIG>;
   uffd: Table<typeof UFFD>;
   swap: Table<typeof SWAP>;
+  disk: Table<typeof DISK>;
   /** Buddy allocator: heads of the free lists by order; the first frame never handed out. */
   freeHead: Int32Array;
   freeCount: Int32Array;
@@ -452,6 +456,7 @@ export function makeMachine(options: MachineOptions): Machine {
     sig: table(SIG, 8, old?.sig),
     uffd: table(UFFD, 4, old?.uffd),
     swap: table(SWAP, 2, old?.swap),
+    disk: table(DISK, 2, old?.disk),
     freeHead: new Int32Array(11),
     freeCount: new Int32Array(11),
     wilderness: 0,

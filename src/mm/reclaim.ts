@@ -5,8 +5,16 @@
  * Source: mm/vmscan.c reclaim_pages(), shrink_folio_list(), mm/rmap.c try_to_unmap_one(), 6.18.
  */
 import type { Pfn, VmaRow, Vpn } from '../base/index.ts';
+import { diskKeep } from './disk.ts';
 import { cacheRemove } from './filemap.ts';
-import { folioMapcount, folioOrder, folioPages, folioRefcount, isLarge } from './folio.ts';
+import {
+  folioIndex,
+  folioMapcount,
+  folioOrder,
+  folioPages,
+  folioRefcount,
+  isLarge,
+} from './folio.ts';
 import { splitFolio } from './folio_split.ts';
 import { FS_DISK, FS_SHMEM } from './fs_types.ts';
 import { ZAP_EVEN_COWS, zapPageRange } from './memory_zap.ts';
@@ -60,6 +68,10 @@ function reclaimCached(m: Machine, v: VmaRow, head: Pfn, vpn: Vpn): void {
     return;
   }
   if (folioRefcount(m, head) !== pages) return;
+  if (m.inode.kind[inode] === FS_DISK && m.content.length !== 0) {
+    const index = folioIndex(m, head);
+    for (let i = 0; i < pages; i++) diskKeep(m, inode, index + i, m.content[head + i]!);
+  }
   cacheRemove(m, head);
   if (m.inode.kind[inode] === FS_SHMEM) shmemUnacctBlocks(m, inode, pages);
 }

@@ -3,6 +3,7 @@
  * shmem_undo_range(), 6.18).
  */
 import type { Bytes, InodeRow, Pfn } from '../base/index.ts';
+import { diskForget } from './disk.ts';
 import {
   cacheFreeRows,
   cacheGet,
@@ -95,6 +96,7 @@ export function truncatePageRange(m: Machine, inode: InodeRow, start: Bytes, las
   let first = Math.ceil(start / 4096);
   let end = last === Number.POSITIVE_INFINITY ? last : Math.floor((last + 1) / 4096);
   const { fallocEnd } = m.inode;
+  diskForget(m, inode, first, Math.floor(last / 4096) + 1);
   if (fallocEnd[inode]! > first && fallocEnd[inode]! <= end) fallocEnd[inode] = first;
   if (m.inode.nrPages[inode] === 0) return;
   for (let at = cacheNext(m, inode, first, end); at >= 0; at = cacheNext(m, inode, at, end)) {
