@@ -38,8 +38,6 @@ export class Tally {
    * Source: mm/filemap.c generic_perform_write(), 6.18.
    */
   repeated = 0;
-  /** Pages accessed because the recording had them mapped (hidden.ts), whether or not that took a fault. */
-  hidden = 0;
   /** Accesses that the model refuses: memory of which the trace does not tell. */
   refused = 0;
   /** Memory calls executed, and those that the model refuses although the kernel did them. */

@@ -43,17 +43,17 @@ export function touch(
   }
 }
 
-/** What the recording had mapped by now, beside what its events name (hidden.ts). */
+/** What the recording had mapped by now, beside what its events name (hidden.ts): no accesses of its own. */
 export function touchHidden(r: Replay, process: Process, row: number): void {
-  const { hidden } = r;
-  const { addresses } = process;
-  const before = r.tally.touches;
+  const { hidden, tally } = r;
+  const { addresses, kernelVpn } = process;
+  const { touches } = tally;
   for (; hidden.row[r.hiddenNext] === row; r.hiddenNext++) {
     const vpn = hidden.vpn[r.hiddenNext]!;
     touchPage(r, process, vpn + addresses.delta(vpn), hidden.kind[r.hiddenNext]!, 0);
   }
-  r.tally.hidden += r.tally.touches - before;
-  r.tally.touches = before;
+  tally.touches = touches;
+  process.kernelVpn = kernelVpn;
 }
 
 function touchPage(r: Replay, process: Process, vpn: Vpn, kind: number, fault: number): void {
