@@ -3,27 +3,27 @@
  * of violation with one of its shortest programs. Runs in portions, so that the caller may show
  * progress, write a checkpoint or end it. On one thread; parallel_search.ts finds the same on many.
  */
+import { type Expansion, NodeExpander } from './expand.ts';
 import {
   type Checkpoint,
   LevelSearch,
   type SearchEnd,
   type SearchOptions,
 } from './level_search.ts';
-import { ACT_CUT, ACT_DISABLED, type Model } from './model.ts';
+import type { Model } from './model.ts';
 import { keepNonZero, Seen } from './seen.ts';
 import { Guide } from './tree.ts';
 
-export class BreadthFirst extends LevelSearch {
+export class BreadthFirst extends LevelSearch implements Expansion {
   private seen = new Seen();
-  private readonly guide: Guide;
-  private readonly offered: Int32Array;
+  private readonly expander: NodeExpander;
   private readonly print = new Int32Array(2);
 
   constructor(model: Model, options: SearchOptions) {
     super(model, options);
-    this.guide = new Guide(model, this.tree);
-    this.offered = new Int32Array(model.actionsMax);
-    this.guide.goTo(0);
+    const guide = new Guide(model, this.tree);
+    this.expander = new NodeExpander(model, this.tree, guide);
+    guide.goTo(0);
     this.isNew();
     this.tree.setBroken(0, this.judge(0, 0, -1, true));
   }
@@ -52,30 +52,11 @@ export class BreadthFirst extends LevelSearch {
       this.end = 'memory';
       return;
     }
-    this.expand(this.next++);
+    this.expander.expand(this.next++, options.aftermath, this);
   }
 
-  private expand(node: number): void {
-    const { model, tree, offered } = this;
-    const before = tree.broken(node);
-    if (before !== 0 && tree.stepsSinceBroken(node) >= this.options.aftermath) return;
-    const depth = this.guide.goTo(node);
-    const n = model.actions(offered);
-    let possible = 0;
-    for (let i = 0; i < n; i++) {
-      const action = offered[i]!;
-      const done = model.act(action);
-      if (done === ACT_DISABLED) continue;
-      possible++;
-      this.transitions++;
-      if (done === ACT_CUT) this.cut++;
-      else this.arrive(node, before, action);
-      model.restore(depth);
-    }
-    if (possible === 0) this.deadlocks++;
-  }
-
-  private arrive(node: number, before: number, action: number): void {
+  /** What an action led to (Expansion). */
+  arrive(node: number, before: number, action: number): void {
     const fresh = this.isNew();
     const broken = this.judge(before, node, action, fresh);
     if (fresh) this.tree.add(node, action, broken | before);

@@ -9,7 +9,8 @@
  * Chunks are taken in ascending order, so that the rows of a thread ascend by node. Whose arrival
  * counts is settled when all threads are done (parallel_search.ts).
  */
-import { ACT_CUT, ACT_DISABLED, type Model } from './model.ts';
+import { type Expansion, NodeExpander } from './expand.ts';
+import type { Model } from './model.ts';
 import { keepNonZero } from './seen.ts';
 import { SEEN_NEW, SEEN_OLD, SharedSeen } from './shared_seen.ts';
 import { Guide, Tree } from './tree.ts';
@@ -95,11 +96,10 @@ class RowLog {
   }
 }
 
-export class Expander {
+export class Expander implements Expansion {
   private readonly model: Model;
   private readonly tree = new Tree(new SharedArrayBuffer(12));
-  private readonly guide: Guide;
-  private readonly offered: Int32Array;
+  private readonly nodes: NodeExpander;
   private readonly print = new Int32Array(2);
   private readonly arrivals = new RowLog(1 << 12);
   private readonly news = new RowLog(1 << 8);
@@ -108,18 +108,17 @@ export class Expander {
   private seen: SharedSeen | undefined;
   private shared: Int32Array = new Int32Array(0);
   private from = 0;
-  private transitions = 0;
-  private cut = 0;
-  private deadlocks = 0;
+  transitions = 0;
+  cut = 0;
+  deadlocks = 0;
 
   constructor(model: Model) {
     this.model = model;
-    this.guide = new Guide(model, this.tree);
-    this.offered = new Int32Array(model.actionsMax);
+    this.nodes = new NodeExpander(model, this.tree, new Guide(model, this.tree));
   }
 
   /** Looks at what the round is about. */
-  private enter(round: Round): SharedSeen {
+  private enter(round: Round): void {
     const { tree } = this;
     if (tree.words.buffer !== round.tree) tree.words = new Int32Array(round.tree);
     if (this.seen?.words.buffer !== round.seen) {
@@ -127,17 +126,21 @@ export class Expander {
     }
     this.shared = new Int32Array(round.shared);
     this.from = round.from;
-    return this.seen!;
   }
 
   /** Takes chunks until none is left, or the round has had its fill. */
   take(round: Round): void {
-    const seen = this.enter(round);
-    while (this.chunk(round, seen));
+    this.enter(round);
+    while (this.expandChunk(round));
   }
 
-  /** Expands one chunk; false when there is none to begin. */
-  chunk(round: Round, seen: SharedSeen = this.enter(round)): boolean {
+  /** Takes one chunk; false when there is none to begin. */
+  chunk(round: Round): boolean {
+    this.enter(round);
+    return this.expandChunk(round);
+  }
+
+  private expandChunk(round: Round): boolean {
     const { shared } = this;
     if (Atomics.load(shared, ROUND_TRANSITIONS) >= round.transitions) return false;
     if (Atomics.load(shared, ROUND_CLAIMED) >= round.claims) return false;
@@ -145,7 +148,7 @@ export class Expander {
     if (start >= round.to) return false;
     const end = Math.min(start + CHUNK, round.to);
     const before = this.transitions;
-    for (let node = start; node < end; node++) this.expand(node, seen, round.aftermath);
+    for (let node = start; node < end; node++) this.nodes.expand(node, round.aftermath, this);
     Atomics.add(shared, ROUND_TRANSITIONS, this.transitions - before);
     return true;
   }
@@ -165,28 +168,10 @@ export class Expander {
     };
   }
 
-  private expand(node: number, seen: SharedSeen, aftermath: number): void {
-    const { model, tree, offered } = this;
-    const before = tree.broken(node);
-    if (before !== 0 && tree.stepsSinceBroken(node) >= aftermath) return;
-    const depth = this.guide.goTo(node);
-    const n = model.actions(offered);
-    let possible = 0;
-    for (let i = 0; i < n; i++) {
-      const action = offered[i]!;
-      const done = model.act(action);
-      if (done === ACT_DISABLED) continue;
-      possible++;
-      this.transitions++;
-      if (done === ACT_CUT) this.cut++;
-      else this.arrive(node, before, action, seen);
-      model.restore(depth);
-    }
-    if (possible === 0) this.deadlocks++;
-  }
-
-  private arrive(node: number, before: number, action: number, seen: SharedSeen): void {
+  /** What an action led to (Expansion). */
+  arrive(node: number, before: number, action: number): void {
     const { model, print } = this;
+    const seen = this.seen!;
     model.fingerprint(print);
     const met = seen.add(keepNonZero(print[0]!), keepNonZero(print[1]!), node, this.from);
     const broken = model.judge(false);
