@@ -52,7 +52,7 @@ export const EVENT_COLUMNS: readonly EventColumn[] = [
   'result',
 ];
 
-function eventsIn(rows: number, room: (bytes: number) => ArrayBuffer): Events {
+function eventsIn(rows: number, room: (bytes: number) => ArrayBufferLike): Events {
   return {
     rows: 0,
     time: new Float64Array(room(rows * 8)),
@@ -76,8 +76,7 @@ export function makeEvents(capacity: number): Events {
 
 /** The same in memory that threads can share. */
 export function makeSharedEvents(capacity: number): Events {
-  // A typed array over shared memory is used like any other; its type in TypeScript is another one.
-  return eventsIn(capacity, (bytes) => new SharedArrayBuffer(bytes) as unknown as ArrayBuffer);
+  return eventsIn(capacity, (bytes) => new SharedArrayBuffer(bytes));
 }
 
 /** Makes room for at least `capacity` rows; the columns are new arrays afterwards. */

@@ -4,25 +4,15 @@ import { LAWS, type LawName } from '../../src/laws/index.ts';
 import { headOf } from '../../src/mm/folio.ts';
 import { PG_ANON_EXCLUSIVE, PG_PREMATURE } from '../../src/mm/page_flags.ts';
 import { newTableRow } from '../../src/mm/pgalloc.ts';
-import { makePte, PTE_A, PTE_D, PTE_P, PTE_UFFD_WP, PTE_W, ptePfn } from '../../src/mm/pgtable.ts';
+import { makePte, PTE_P, PTE_UFFD_WP, PTE_W, ptePfn } from '../../src/mm/pgtable.ts';
 import { VM_UFFD_MISSING, VM_UFFD_WP, VM_WRITE } from '../../src/mm/vm_flags.ts';
 import { vmaLookup } from '../../src/mm/vma_tree.ts';
 import { NR_FREE_PAGES, PGFAULT } from '../../src/mm/vmstat.ts';
-import { World } from './world.ts';
-
-const A = 0x1000;
-const S = 0x4000;
-const RW = PTE_P | PTE_W | PTE_A | PTE_D;
+import { A, RW, S, type World, written } from './world.ts';
 
 /** Parent and child; private pages at A, a 64K shmem folio at S, both written by the parent. */
 function busy(): { w: World; child: number } {
-  const w = new World();
-  w.m.settings.shmemAlways = 1 << 4;
-  w.m.settings.anonAlways = 1 << 2;
-  w.map(w.parent, A, 64, false);
-  w.map(w.parent, S, 64, true);
-  for (let i = 0; i < 8; i++) w.store(w.parent, A + i, 100 + i);
-  for (let i = 0; i < 32; i++) w.store(w.parent, S + i, 200 + i);
+  const w = written(32);
   const child = w.fork(w.parent, 'child');
   w.store(child, A, 7);
   w.load(child, S + 3);

@@ -29,21 +29,11 @@ import {
 } from '../../src/mm/vm_flags.ts';
 import { vmaLookup } from '../../src/mm/vma_tree.ts';
 import { MTHP_ANON_FAULT_ALLOC, MTHP_ITEMS, PGFAULT } from '../../src/mm/vmstat.ts';
-import { World } from './world.ts';
-
-const A = 0x1000;
-const S = 0x4000;
-const RW = PTE_P | PTE_W | PTE_A | PTE_D;
+import { A, RW, S, type World, written } from './world.ts';
 
 /** A process with private memory at A, 16K folios, and a shmem folio of 64K at S. */
 function world(): World {
-  const w = new World();
-  w.m.settings.shmemAlways = 1 << 4;
-  w.m.settings.anonAlways = 1 << 2;
-  w.map(w.parent, A, 64, false);
-  w.map(w.parent, S, 64, true);
-  for (let i = 0; i < 8; i++) w.store(w.parent, A + i, 100 + i);
-  for (let i = 0; i < 16; i++) w.store(w.parent, S + i, 200 + i);
+  const w = written(16);
   expect(w.broken()).toEqual([]);
   return w;
 }

@@ -26,6 +26,7 @@ import { sysMprotect } from '../../src/mm/mprotect.ts';
 import { sysMremap } from '../../src/mm/mremap.ts';
 import { exitMmap, sysMunmap } from '../../src/mm/munmap.ts';
 import { pteSlot } from '../../src/mm/pgalloc.ts';
+import { PTE_A, PTE_D, PTE_P, PTE_W } from '../../src/mm/pgtable.ts';
 import { findKernel } from '../../src/mm/release.ts';
 
 export class World {
@@ -168,4 +169,21 @@ export class World {
   brokenByAccess(): string[] {
     return [...new Set(this.seen.map((v) => v.law))].sort();
   }
+}
+
+/** Private memory, and shared memory, of `written()`. */
+export const A = 0x1000;
+export const S = 0x4000;
+export const RW = PTE_P | PTE_W | PTE_A | PTE_D;
+
+/** One process that wrote eight pages at A, in folios of 16K, and `shared` pages at S, of 64K. */
+export function written(shared: number): World {
+  const w = new World();
+  w.m.settings.shmemAlways = 1 << 4;
+  w.m.settings.anonAlways = 1 << 2;
+  w.map(w.parent, A, 64, false);
+  w.map(w.parent, S, 64, true);
+  for (let i = 0; i < 8; i++) w.store(w.parent, A + i, 100 + i);
+  for (let i = 0; i < shared; i++) w.store(w.parent, S + i, 200 + i);
+  return w;
 }
