@@ -3,7 +3,7 @@
  * of violation with one of its shortest programs. Runs in portions, so that the caller may show
  * progress, write a checkpoint or end it. On one thread; parallel_search.ts finds the same on many.
  */
-import { type Expansion, NodeExpander } from './expand.ts';
+import { ageOf, type Expansion, NodeExpander, ofAge } from './expand.ts';
 import {
   type Checkpoint,
   LevelSearch,
@@ -24,8 +24,10 @@ export class BreadthFirst extends LevelSearch implements Expansion {
     const guide = new Guide(model, this.tree);
     this.expander = new NodeExpander(model, this.tree, guide);
     guide.goTo(0);
-    this.isNew();
-    this.tree.setBroken(0, this.judge(0, 0, -1, true));
+    this.isNew(0);
+    const broken = model.brokenInState();
+    this.tell(broken, 0, -1);
+    this.tree.setBroken(0, broken);
   }
 
   protected get seenBytes(): number {
@@ -56,23 +58,19 @@ export class BreadthFirst extends LevelSearch implements Expansion {
   }
 
   /** What an action led to (Expansion). */
-  arrive(node: number, before: number, action: number): void {
-    const fresh = this.isNew();
-    const broken = this.judge(before, node, action, fresh);
-    if (fresh) this.tree.add(node, action, broken | before);
-  }
-
-  private isNew(): boolean {
-    this.model.fingerprint(this.print);
-    return this.seen.add(keepNonZero(this.print[0]!), keepNonZero(this.print[1]!));
-  }
-
-  /** Judges the current state and tells what was not broken before. */
-  private judge(before: number, node: number, action: number, isNew: boolean): number {
-    const broken = this.model.judge(isNew);
+  arrive(node: number, before: number, action: number, age: number): void {
+    const ofAction = this.model.brokenByAction();
+    const isNew = this.isNew(ageOf(age, ofAction));
+    const broken = isNew ? ofAction | this.model.brokenInState() : ofAction;
     const news = broken & ~before;
     if (news !== 0) this.tell(news, node, action);
-    return broken;
+    if (isNew) this.tree.add(node, action, broken | before);
+  }
+
+  private isNew(age: number): boolean {
+    const { model, print } = this;
+    model.fingerprint(print);
+    return this.seen.add(keepNonZero(print[0]!), keepNonZero(ofAge(print[1]!, age)));
   }
 
   static resume(model: Model, options: SearchOptions, from: Checkpoint): BreadthFirst {

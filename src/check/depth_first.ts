@@ -45,7 +45,7 @@ export class DepthFirst {
     model.reset();
     this.add(0, 0);
     this.enter(0, 0, 0);
-    const broken = model.judge(true);
+    const broken = model.brokenInState();
     this.frames[0]!.broken = broken;
     this.tell(broken, []);
   }
@@ -112,9 +112,9 @@ export class DepthFirst {
   /** Judges the state that an action led to; true when it is to be followed, and is entered. */
   private arrive(from: Frame, depth: number, options: SearchOptions): boolean {
     const { model } = this;
-    const ofAction = model.judge(false);
+    const ofAction = model.brokenByAction();
     const met = this.add(depth, from.broken | ofAction);
-    const broken = met === SEEN_NEW ? model.judge(true) : ofAction;
+    const broken = met === SEEN_NEW ? ofAction | model.brokenInState() : ofAction;
     this.tell(broken & ~from.broken, this.path);
     if (met === SEEN_OLD || depth >= options.depth) return false;
     const all = from.broken | broken;

@@ -9,7 +9,7 @@
  * Chunks are taken in ascending order, so that the rows of a thread ascend by node. Whose arrival
  * counts is settled when all threads are done (parallel_search.ts).
  */
-import { type Expansion, NodeExpander } from './expand.ts';
+import { ageOf, type Expansion, NodeExpander, ofAge } from './expand.ts';
 import type { Model } from './model.ts';
 import { keepNonZero } from './seen.ts';
 import { SEEN_NEW, SEEN_OLD, SharedSeen } from './shared_seen.ts';
@@ -169,19 +169,20 @@ export class Expander implements Expansion {
   }
 
   /** What an action led to (Expansion). */
-  arrive(node: number, before: number, action: number): void {
+  arrive(node: number, before: number, action: number, age: number): void {
     const { model, print } = this;
     const seen = this.seen!;
+    const broken = model.brokenByAction();
     model.fingerprint(print);
-    const met = seen.add(keepNonZero(print[0]!), keepNonZero(print[1]!), node, this.from);
-    const broken = model.judge(false);
+    const second = ofAge(print[1]!, ageOf(age, broken));
+    const met = seen.add(keepNonZero(print[0]!), keepNonZero(second), node, this.from);
     const news = broken & ~before;
     if (news !== 0) this.tell(news, node, action);
     if (met === SEEN_OLD) return;
     let ofState = 0;
     if (met === SEEN_NEW) {
       Atomics.add(this.shared, ROUND_CLAIMED, 1);
-      ofState = model.judge(true);
+      ofState = model.brokenInState();
     }
     this.arrivals.arrival(seen.slot, node, action, broken, ofState);
   }

@@ -1,6 +1,6 @@
 export * from './breadth_first.ts';
 export { DepthFirst } from './depth_first.ts';
-export { Expander, type Round, type Share } from './expander.ts';
+export { CHUNK, Expander, ROUND_NEXT, type Round, type Share } from './expander.ts';
 export {
   type Checkpoint,
   LevelSearch,

@@ -6,7 +6,7 @@
  * fingerprints: that is how symmetry is removed. Steps that commute are not: see docs/check.md.
  */
 export interface Model {
-  /** Bit i of judge() is properties[i]; at most 31. */
+  /** Bit i of what is broken is properties[i]; at most 31. */
   readonly properties: readonly string[];
   /** Makes the initial state the current one. */
   reset(): void;
@@ -23,11 +23,13 @@ export interface Model {
   again(action: number): void;
   /** Two words that are equal for equal states, and else differ but for 1 in 2^64. */
   fingerprint(into: Int32Array): void;
+  /** Properties that the last action broke. */
+  brokenByAction(): number;
   /**
-   * Properties that the last action broke; where the state was not met before, those that it breaks
-   * too: they belong to the state, whichever way led to it, and are judged once.
+   * Properties that the current state breaks, whichever way led to it: judged once, after
+   * fingerprint().
    */
-  judge(isNew: boolean): number;
+  brokenInState(): number;
   /**
    * Which violations of one property are of the same kind, told once: those of equal words, which
    * depend on nothing but the arguments.

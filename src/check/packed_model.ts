@@ -53,7 +53,8 @@ export function asModel(packed: PackedModel): Model {
       into[0] = Math.imul(a ^ (a >>> 16), 0x9e3779b1);
       into[1] = Math.imul(b ^ (b >>> 16), 0xc2b2ae35);
     },
-    judge: () => (packed.isBad?.(state, 0) === true ? 1 : 0),
+    brokenByAction: () => 0,
+    brokenInState: () => (packed.isBad?.(state, 0) === true ? 1 : 0),
     kindOf: () => '',
   };
 }

@@ -51,7 +51,7 @@ export class ParallelSearch extends LevelSearch {
     const seen = from === undefined ? root : from.seen;
     this.seen = SharedSeen.from(seen, seen.length / 2 + 2 * this.slack);
     if (from !== undefined) return;
-    const broken = model.judge(true);
+    const broken = model.brokenInState();
     this.tree.setBroken(0, broken);
     this.tell(broken, 0, -1);
   }

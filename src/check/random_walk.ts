@@ -67,7 +67,8 @@ export class RandomWalk {
       path.push(action);
       model.fingerprint(print);
       const isNew = this.seen.add(keepNonZero(print[0]!), keepNonZero(print[1]!));
-      const broken = model.judge(isNew);
+      const ofAction = model.brokenByAction();
+      const broken = isNew ? ofAction | model.brokenInState() : ofAction;
       this.tell(broken & ~before, path);
       if (broken !== 0 && before !== 0) return;
       before |= broken;

@@ -122,15 +122,17 @@ export class MemoryModel implements Model {
     this.canonical.hash(into);
   }
 
-  judge(isNew: boolean): number {
-    const { world } = this;
+  brokenByAction(): number {
     if (this.failed !== '') return 1 << BOOKS_FAIL;
-    let broken = world.broken;
-    if (isNew) {
-      if (stalePage(world.sm, world.counts) !== null) broken |= 1 << LAW_ISOLATION;
-      broken |= this.laws.check(this.faults);
-      if (!this.laws.storesAreDirty()) broken |= 1 << LAW_ISOLATION;
-    }
+    return this.world.broken & this.wanted;
+  }
+
+  brokenInState(): number {
+    if (this.failed !== '') return 0;
+    const { world } = this;
+    let broken = this.laws.check(this.faults);
+    if (stalePage(world.sm, world.counts) !== null) broken |= 1 << LAW_ISOLATION;
+    if (!this.laws.storesAreDirty()) broken |= 1 << LAW_ISOLATION;
     return broken & this.wanted;
   }
 

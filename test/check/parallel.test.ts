@@ -8,11 +8,13 @@ import { Random } from '../../src/base/index.ts';
 import {
   asModel,
   BreadthFirst,
+  CHUNK,
   Expander,
   type LevelSearch,
   type Model,
   type PackedModel,
   ParallelSearch,
+  ROUND_NEXT,
   type SearchOptions,
 } from '../../src/check/index.ts';
 import { boundedQueue, petersonLock, philosophers, puzzle } from '../../src/check/toys.ts';
@@ -50,6 +52,40 @@ function together(make: () => Model, jobs: number, seed: number, options = ALL):
   return search;
 }
 
+/** Runs one round as if threads were delayed: what one of them has taken may be expanded last. */
+function playDelayed(
+  search: ParallelSearch,
+  threads: readonly Expander[],
+  random: Random,
+): boolean {
+  const round = search.round(Number.MAX_SAFE_INTEGER);
+  if (round === undefined) return false;
+  const next = new Int32Array(round.shared);
+  const taken: number[][] = threads.map(() => []);
+  for (let at = round.from; at < round.to; at += CHUNK) taken[random.below(taken.length)]!.push(at);
+  const order = threads.map((_, thread) => thread).sort(() => random.below(3) - 1);
+  for (const thread of order) {
+    for (const at of taken[thread]!) {
+      next[ROUND_NEXT] = at;
+      expect(threads[thread]!.chunk(round)).toBe(true);
+    }
+  }
+  next[ROUND_NEXT] = round.to;
+  search.join(
+    round,
+    threads.map((thread) => thread.share()),
+  );
+  return true;
+}
+
+function delayed(make: () => Model, jobs: number, seed: number, options = ALL): ParallelSearch {
+  const search = new ParallelSearch(make(), options, jobs);
+  const threads = Array.from({ length: jobs }, () => new Expander(make()));
+  const random = new Random(seed);
+  while (playDelayed(search, threads, random));
+  return search;
+}
+
 function outcome(search: LevelSearch): unknown {
   const { end, states, transitions, cut, deadlocks, levels, depth, findings, tree } = search;
   const saved = createHash('sha1').update(tree.saved()).digest('hex');
@@ -76,7 +112,37 @@ function lattice(size: number): PackedModel {
   };
 }
 
+/** The same where an action breaks a law on some ways to a state and not on others; all are broken. */
+function unruly(size: number): Model {
+  const model = asModel(lattice(size));
+  const print = new Int32Array(2);
+  let last = 0;
+  return {
+    ...model,
+    properties: ['bad', 'step'],
+    act(action) {
+      last = action;
+      return model.act(action);
+    },
+    brokenByAction() {
+      model.fingerprint(print);
+      return last === 0 && (print[0]! & 7) === 0 ? 2 : 0;
+    },
+    brokenInState: () => 1,
+    kindOf: (property, action) => `${property} by ${action}`,
+  };
+}
+
 describe('parallel search', () => {
+  it('tells of an action what it broke, whoever meets its state first', () => {
+    const options = { ...ALL, aftermath: 1000 };
+    const due = alone(unruly(60), options);
+    expect(due.findings.map(({ kind }) => kind)).toEqual(['0 by -1', '1 by 0']);
+    for (const seed of [1, 2, 3, 4, 5, 6]) {
+      expect(outcome(delayed(() => unruly(60), 3, seed, options))).toEqual(outcome(due));
+    }
+  });
+
   const toys: Readonly<Record<string, () => PackedModel>> = {
     'the sliding puzzle': puzzle,
     'a queue': () => boundedQueue(5, 3),
@@ -95,6 +161,8 @@ describe('parallel search', () => {
       ] as const) {
         expect(outcome(together(() => asModel(toy()), jobs, seed))).toEqual(due);
       }
+      // The puzzle's levels are larger than one round.
+      if (toy !== puzzle) expect(outcome(delayed(() => asModel(toy()), 3, 5))).toEqual(due);
     });
   }
 
