@@ -7,7 +7,7 @@ import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { deserialize, serialize } from 'node:v8';
 import type { CheckOptions, CheckState } from '../explore/index.ts';
 
-const MAGIC = 'faultline check 2';
+const MAGIC = 'faultline check 3';
 
 /** What must be the same for a check to go on. */
 export function identityOf(kernel: string, code: string, options: CheckOptions): string {
