@@ -69,6 +69,8 @@ const WORDS: { readonly [K in Rule]: (value: Release[K]) => string } = {
     on ? 'faults mark large folios mlocked' : 'faults mark small folios mlocked only',
   munlockWaits: (on) =>
     on ? "munlock waits in the CPU's batch" : 'unmapping drains the batches of munlock',
+  moveEndsUffdWp: (on) =>
+    on ? 'mremap ends uffd write protection' : 'mremap keeps uffd write protection',
   writeTouchesLate: (on) =>
     on ? 'write() makes its page before it reads' : 'write() reads before it makes its page',
   pagemapPmdByFirst: (on) =>

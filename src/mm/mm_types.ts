@@ -282,6 +282,8 @@ export interface Release {
   readonly mlockLargeFile: boolean;
   /** munlock waits in the CPU's batch, where a lock that comes may be lost; before, unmapping drains. */
   readonly munlockWaits: boolean;
+  /** mremap ends the write protection of userfaultfd where nobody asked for its event (6.13). */
+  readonly moveEndsUffdWp: boolean;
   /** write(2) makes its page before it touches the source (6.16). */
   readonly writeTouchesLate: boolean;
   /** pagemap asks for all pages of a PMD mapping whether the first is mapped once. */

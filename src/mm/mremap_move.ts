@@ -24,6 +24,7 @@ const PMD_PAGES = 512;
 /** vma_has_uffd_without_event_remap(): its write protection ends with the move. */
 function losesUffd(m: Machine, v: VmaRow): boolean {
   const uffd = m.vma.uffd[v]!;
+  if (!m.release.moveEndsUffdWp) return false;
   return uffd !== 0 && (m.uffd.features[uffd]! & UFFD_FEATURE_EVENT_REMAP) === 0;
 }
 

@@ -25,6 +25,7 @@ const V6_10: Release = {
   shmemEligibleFits: false,
   mlockLargeFile: false,
   munlockWaits: false,
+  moveEndsUffdWp: false,
   writeTouchesLate: false,
   pagemapPmdByFirst: true,
   pagemapPmdFile: false,
@@ -99,6 +100,7 @@ const V6_12: Release = {
   sealsCheckedFirst: false,
   mmapMergesNextFirst: false,
   shmemFileFitsVma: true,
+  moveEndsUffdWp: true,
 };
 
 const V6_18: Release = {
@@ -114,6 +116,7 @@ const V6_18: Release = {
   shmemEligibleFits: true,
   mlockLargeFile: true,
   munlockWaits: true,
+  moveEndsUffdWp: true,
   writeTouchesLate: true,
   pagemapPmdByFirst: true,
   pagemapPmdFile: true,

@@ -3,7 +3,7 @@
  * of all mappings after each step. The observer looks at /proc/PID/{maps,pagemap,mem} while all
  * tasks stand still.
  */
-export const LOOK = String.raw`/* ---- looking at a task from outside ------------------------------------------------------ */
+export const LOOK = `/* ---- looking at a task from outside ------------------------------------------------------ */
 
 #define NONE INT64_MIN
 #define PM_PRESENT (1UL << 63)

@@ -17,6 +17,14 @@ const FIVE = ['6.10', 'shmem-mthp-v1', 'shmem-mthp-v1-guarded', '6.11', '6.18'];
 /** On 6.11 an access of these never ends: the point of both. */
 const ENDLESS = ['kernel-6.11-endless-fault.fl', 'thread-partly-populated.fl'];
 
+/** What released kernels do wrong, as their own answers show. */
+function dueBroken(name: string, kernel: string): string[] {
+  if (kernel === '6.11' && ENDLESS.includes(name)) return ['progress'];
+  // Before 6.13 mremap took write protection along, to a mapping that is registered nowhere.
+  const keepsMark = kernel === '6.10' || kernel === '6.11';
+  return keepsMark && name === 'uffd-wp-ends-with-move.fl' ? ['permission', 'uffd'] : [];
+}
+
 function load(name: string): Program {
   const { program, diagnostics } = parseProgram(readFileSync(new URL(name, CORPUS), 'utf8'), name);
   expect(diagnostics).toEqual([]);
@@ -81,7 +89,7 @@ describe.each(['6.10', '6.11', '6.12', '6.18'])('the laws hold on %s', (kernel) 
     const report = runOf(name, kernel);
     expect(report.diagnostics).toEqual([]);
     const broken = report.laws.filter((law) => law.broken.length > 0).map((law) => law.name);
-    expect(broken).toEqual(kernel === '6.11' && ENDLESS.includes(name) ? ['progress'] : []);
+    expect(broken).toEqual(dueBroken(name, kernel));
   });
 });
 
