@@ -170,7 +170,7 @@ async function runFiles(
       worst = Math.max(worst, code);
       out.diagnostics(report.diagnostics);
       if (options.json === true) reports.push(report);
-      else if (loaded.program !== undefined) {
+      else if (report.steps.length > 0 || code !== EXIT_INPUT) {
         hasPrinted = (await show(out, report, hasPrinted)) || hasPrinted;
       }
     } catch (error) {

@@ -46,6 +46,8 @@ describe('a recording in the place of a kernel', () => {
         expect(ran.code).toBe(2);
         expect(ran.stderr).toContain('its text is not the one that was recorded');
         expect(ran.stderr).toContain('[CLI013]');
+        // A file that nobody ran has no verdict.
+        expect(ran.stdout).not.toContain('✓');
       }
       const other = fileIn(folder, 'other.fl', text);
       const ran = faultline(['verify', '--on', CORPUS, other]);
