@@ -8,6 +8,8 @@ import { escapePath, formatArg, formatExpr } from './format_expr.ts';
 import type { Expectation, Expected, Op, Operand, Program, Step } from './program.ts';
 import { encodeString } from './strings.ts';
 
+const NO_NAMES: ReadonlySet<string> = new Set();
+
 export function formatProgram(program: Program): string {
   const lines: string[] = [];
   if (program.about !== '') {
@@ -17,7 +19,10 @@ export function formatProgram(program: Program): string {
   if (program.kernel !== undefined) lines.push(`kernel ${program.kernel}`);
   if (program.memory !== undefined) lines.push(`memory ${formatSize(program.memory)}`);
   const isLog = program.dialect === 'strace';
-  for (const step of program.steps) lines.push(isLog ? formatLogStep(step) : formatStep(step));
+  const bound = new Set(program.steps.flatMap(({ bind }) => bind ?? []));
+  for (const step of program.steps) {
+    lines.push(isLog ? formatLogStep(step) : formatStep(step, bound));
+  }
   return lines.length === 0 ? '' : `${lines.join('\n')}\n`;
 }
 
@@ -43,16 +48,16 @@ function formatLogStep(step: Step): string {
 }
 
 /** One step of a scenario, with its task, without a newline. */
-export function formatStep(step: Step): string {
+export function formatStep(step: Step, bound: ReadonlySet<string> = NO_NAMES): string {
   if (/^\d+$/.test(step.task)) {
     const isEvent = step.op.kind === 'signal' || step.op.kind === 'exited' || step.unfinished;
-    return `${step.task} ${formatTime(step)}${isEvent ? step.text : formatOp(step)}`;
+    return `${step.task} ${formatTime(step)}${isEvent ? step.text : formatOp(step, bound)}`;
   }
   if (step.op.kind === 'signal' || step.op.kind === 'exited' || step.unfinished) return step.text;
-  return (step.task === '' ? formatTime(step) : `${step.task}: `) + formatOp(step);
+  return (step.task === '' ? formatTime(step) : `${step.task}: `) + formatOp(step, bound);
 }
 
-function formatOp(step: Step): string {
+function formatOp(step: Step, bound: ReadonlySet<string>): string {
   const { op } = step;
   switch (op.kind) {
     case 'call': {
@@ -67,7 +72,7 @@ function formatOp(step: Step): string {
     case 'cat':
       return `cat ${shellPath(op.path)}`;
     case 'expect':
-      return `expect ${formatExpectation(op.expectation)}`;
+      return `expect ${formatExpectation(op.expectation, bound)}`;
     case 'signal':
     case 'exited':
       return step.text;
@@ -115,7 +120,11 @@ export function formatExpected(expected: Expected): string {
   }
 }
 
-export function formatExpectation(expectation: Expectation): string {
+/** `bound`: names of the program, which a word of a file must not be taken for. */
+export function formatExpectation(
+  expectation: Expectation,
+  bound: ReadonlySet<string> = NO_NAMES,
+): string {
   if (expectation.kind === 'mapped') {
     const { task, address, length, mapped } = expectation;
     const range = length === undefined ? '' : ` ${apart(formatExpr(length))}`;
@@ -124,7 +133,9 @@ export function formatExpectation(expectation: Expectation): string {
   const { left, right, unit } = expectation;
   const pages = left.kind === 'page' && right.kind === 'page';
   const op = pages ? { '==': 'is', '!=': 'is not' }[expectation.op as '=='] : undefined;
-  const text = `${formatOperand(left)} ${op ?? expectation.op} ${formatOperand(right)}`;
+  const isName = right.kind === 'word' && bound.has(right.text);
+  const due = isName ? encodeString(right.text) : formatOperand(right);
+  const text = `${formatOperand(left)} ${op ?? expectation.op} ${due}`;
   return unit === '' ? text : `${text} ${unit}`;
 }
 

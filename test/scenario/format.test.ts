@@ -18,6 +18,13 @@ test('a program is printed as text that parses to the same program', () => {
   );
 });
 
+test('a word of a file that is also a name stays a word', () => {
+  const text = `a = brk(0)
+expect /proc/child/status Name == "a"
+`;
+  expect(formatProgram(parseProgram(text, 'x.fl').program)).toBe(text);
+});
+
 test('a mixed file keeps its lines of strace', () => {
   const text = `a = brk(0)
 17060 mmap(NULL, 8192, PROT_READ, MAP_PRIVATE|MAP_WONDER, 3, 0) = 0x7f0000000000
