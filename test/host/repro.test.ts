@@ -108,13 +108,18 @@ describe.skipIf(why !== undefined)(
     it('pass for counterexamples of the checker', { timeout: LIMIT_MS }, async () => {
       const report = checkKernel(findKernel('shmem-mthp-v1')!, { bounds: SMALL });
       const laws = report.violations.map((v) => v.law);
+      let whole = 0;
       expect(laws).toEqual(expect.arrayContaining(['refcount', 'translation', 'progress']));
       for (const [i, { law, program }] of report.violations.entries()) {
         const as = `found-${i}-${law}`;
         expect(await buildText(program, `${as}.fl`, '6.18', as), program).toBe('');
         const { code, text } = await test(as);
-        expect(code, text).toBe(0);
+        // A machine may have no such file: that part is skipped, and said so.
+        const skips = text.includes('# SKIP /sys/kernel/debug/fault_around_bytes');
+        expect(code, text).toBe(skips ? 4 : 0);
+        whole += skips ? 0 : 1;
       }
+      expect(whole).toBeGreaterThan(2);
     });
 
     it("fails where another kernel's answers are asserted", { timeout: LIMIT_MS }, async () => {
