@@ -8,6 +8,8 @@
  * A state that a broken law led to is told from the same state without: what follows a violation is
  * cut off sooner.
  */
+
+import { FindingLog } from './finding_log.ts';
 import type { SearchEnd, SearchOptions } from './level_search.ts';
 import { ACT_CUT, ACT_DISABLED, type Finding, type Model } from './model.ts';
 import { keepNonZero } from './seen.ts';
@@ -24,7 +26,6 @@ interface Frame {
 }
 
 export class DepthFirst {
-  readonly findings: Finding[] = [];
   transitions = 0;
   cut = 0;
   states = 0;
@@ -34,7 +35,7 @@ export class DepthFirst {
   private seen = SharedSeen.withRoom(1 << 13);
   private readonly frames: Frame[] = [];
   private readonly path: number[] = [];
-  private readonly kinds = new Set<string>();
+  private readonly log: FindingLog;
   private readonly model: Model;
   private readonly options: SearchOptions;
   private readonly print = new Int32Array(2);
@@ -42,12 +43,17 @@ export class DepthFirst {
   constructor(model: Model, options: SearchOptions) {
     this.model = model;
     this.options = options;
+    this.log = new FindingLog(model);
     model.reset();
     this.add(0, 0);
     this.enter(0, 0, 0);
     const broken = model.brokenInState();
     this.frames[0]!.broken = broken;
-    this.tell(broken, []);
+    this.log.tell(broken, -1, () => []);
+  }
+
+  get findings(): readonly Finding[] {
+    return this.log.findings;
   }
 
   get bytes(): number {
@@ -115,7 +121,7 @@ export class DepthFirst {
     const ofAction = model.brokenByAction();
     const met = this.add(depth, from.broken | ofAction);
     const broken = met === SEEN_NEW ? ofAction | model.brokenInState() : ofAction;
-    this.tell(broken & ~from.broken, this.path);
+    this.log.tell(broken & ~from.broken, this.path.at(-1) ?? -1, () => this.path);
     if (met === SEEN_OLD || depth >= options.depth) return false;
     const all = from.broken | broken;
     const since = from.broken === 0 ? 0 : from.since + 1;
@@ -130,17 +136,5 @@ export class DepthFirst {
     if (seen.bytes * 3 > this.options.memory) return false;
     this.seen = seen.doubled();
     return true;
-  }
-
-  private tell(news: number, path: readonly number[]): void {
-    if (news === 0) return;
-    for (let property = 0; property < this.model.properties.length; property++) {
-      if ((news & (1 << property)) === 0) continue;
-      const kind = this.model.kindOf(property, path.at(-1) ?? -1);
-      const key = `${property} ${kind}`;
-      if (this.kinds.has(key)) continue;
-      this.kinds.add(key);
-      this.findings.push({ property, kind, actions: [...path] });
-    }
   }
 }

@@ -3,6 +3,7 @@
  * checkpoint, from which any of them goes on. Nodes are expanded in the order of the tree: all up to
  * `next` are. A finding is told by where it was met, so that all searches tell the same ones.
  */
+import { FindingLog } from './finding_log.ts';
 import type { Finding, Model } from './model.ts';
 import { Tree, type TreeBuffer } from './tree.ts';
 
@@ -18,7 +19,6 @@ export interface SearchOptions {
 export type SearchEnd = 'exhausted' | 'memory' | 'running';
 
 export abstract class LevelSearch {
-  readonly findings: Finding[] = [];
   transitions = 0;
   /** Actions that led out of the bounds. */
   cut = 0;
@@ -30,13 +30,14 @@ export abstract class LevelSearch {
   readonly tree: Tree;
   /** Next node to expand. */
   protected next = 0;
-  protected readonly kinds = new Set<string>();
+  private readonly log: FindingLog;
   protected readonly model: Model;
   protected readonly options: SearchOptions;
 
   constructor(model: Model, options: SearchOptions, buffer?: TreeBuffer) {
     this.model = model;
     this.options = options;
+    this.log = new FindingLog(model);
     this.tree = new Tree(buffer);
   }
 
@@ -44,6 +45,10 @@ export abstract class LevelSearch {
   protected abstract readonly seenBytes: number;
   /** The fingerprints met, two words each. */
   protected abstract seenWords(): Int32Array;
+
+  get findings(): readonly Finding[] {
+    return this.log.findings;
+  }
 
   get states(): number {
     return this.tree.used;
@@ -81,15 +86,8 @@ export abstract class LevelSearch {
 
   /** Tells those properties of an arrival that are a new kind of violation. */
   protected tell(news: number, node: number, action: number): void {
-    for (let property = 0; property < this.model.properties.length; property++) {
-      if ((news & (1 << property)) === 0) continue;
-      const kind = this.model.kindOf(property, action);
-      const key = `${property} ${kind}`;
-      if (this.kinds.has(key)) continue;
-      this.kinds.add(key);
-      const actions = action < 0 ? [] : [...this.tree.pathTo(node), action];
-      this.findings.push({ property, kind, actions });
-    }
+    const path = (): number[] => (action < 0 ? [] : [...this.tree.pathTo(node), action]);
+    this.log.tell(news, action, path);
   }
 
   /** Everything that is needed to go on, but for the model and the options. */
@@ -113,10 +111,7 @@ export abstract class LevelSearch {
     this.transitions = from.transitions;
     this.cut = from.cut;
     this.deadlocks = from.deadlocks;
-    this.findings.length = 0;
-    this.kinds.clear();
-    this.findings.push(...from.findings);
-    for (const { property, kind } of from.findings) this.kinds.add(`${property} ${kind}`);
+    this.log.load(from.findings);
   }
 }
 

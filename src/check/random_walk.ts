@@ -1,5 +1,6 @@
 /** Seeded random walks: long programs, a thin sample of all there are. */
 import { Random } from '../base/index.ts';
+import { FindingLog } from './finding_log.ts';
 import { ACT_CUT, ACT_DISABLED, type Finding, type Model } from './model.ts';
 import { keepNonZero, Seen } from './seen.ts';
 
@@ -10,12 +11,11 @@ export interface WalkOptions {
 }
 
 export class RandomWalk {
-  readonly findings: Finding[] = [];
   transitions = 0;
   walks = 0;
   /** Different states met. */
   private readonly seen = new Seen();
-  private readonly kinds = new Set<string>();
+  private readonly log: FindingLog;
   private readonly random: Random;
   private readonly model: Model;
   private readonly options: WalkOptions;
@@ -25,10 +25,15 @@ export class RandomWalk {
   constructor(model: Model, options: WalkOptions) {
     this.model = model;
     this.options = options;
+    this.log = new FindingLog(model);
     this.random = new Random(options.seed);
     this.offered = new Int32Array(model.actionsMax);
     model.reset();
     model.save(0);
+  }
+
+  get findings(): readonly Finding[] {
+    return this.log.findings;
   }
 
   get states(): number {
@@ -69,21 +74,9 @@ export class RandomWalk {
       const isNew = this.seen.add(keepNonZero(print[0]!), keepNonZero(print[1]!));
       const ofAction = model.brokenByAction();
       const broken = isNew ? ofAction | model.brokenInState() : ofAction;
-      this.tell(broken & ~before, path);
+      this.log.tell(broken & ~before, path.at(-1) ?? -1, () => path);
       if (broken !== 0 && before !== 0) return;
       before |= broken;
-    }
-  }
-
-  private tell(news: number, path: readonly number[]): void {
-    if (news === 0) return;
-    for (let property = 0; property < this.model.properties.length; property++) {
-      if ((news & (1 << property)) === 0) continue;
-      const kind = this.model.kindOf(property, path[path.length - 1]!);
-      const key = `${property} ${kind}`;
-      if (this.kinds.has(key)) continue;
-      this.kinds.add(key);
-      this.findings.push({ property, kind, actions: [...path] });
     }
   }
 }
