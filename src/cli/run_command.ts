@@ -1,16 +1,13 @@
 /** `faultline run FILE…` */
 import type { Diagnostic } from '../base/index.ts';
-import type { HostKernel } from '../host/index.ts';
-import { hostReport, type Recording, type RunReport, runProgram } from '../lab/index.ts';
+import { type RunReport, runProgram } from '../lab/index.ts';
 import type { Line } from '../view/index.ts';
 import { BLANK, quietRunView, runParts } from '../view/index.ts';
 import { bugMessage, EXIT_BUG, EXIT_DISAGREES, EXIT_INPUT, EXIT_OK } from './exit.ts';
-import { exitOf, openHost } from './host_session.ts';
 import { type Loaded, loadProgram } from './input.ts';
 import { Output, type OutputOptions, writeJson } from './output.ts';
 import type { Place } from './place.ts';
 import { Progress } from './progress.ts';
-import { readRecording, recordedAnswer } from './recording_place.ts';
 import { refusedSettings, type Setting, withSettings } from './settings.ts';
 
 export interface RunCommandOptions extends OutputOptions {
@@ -22,7 +19,7 @@ export interface RunCommandOptions extends OutputOptions {
 }
 
 /** The document of a file that could not be run: the same form, with nothing in it. */
-function emptyReport(
+export function emptyReport(
   loaded: Loaded,
   options: RunCommandOptions,
   found: readonly Diagnostic[],
@@ -42,45 +39,9 @@ function emptyReport(
   };
 }
 
-interface Ran {
+export interface Ran {
   readonly report: RunReport;
   readonly code: number;
-}
-
-/** The real kernel executes the program; what it cannot do is a diagnostic. */
-async function runOnHost(
-  loaded: Loaded,
-  host: HostKernel,
-  options: RunCommandOptions,
-): Promise<Ran> {
-  if (loaded.program === undefined) {
-    return { report: emptyReport(loaded, options, loaded.diagnostics), code: EXIT_INPUT };
-  }
-  const program = withSettings(loaded.program, options.set ?? []);
-  const seen = await host.execute(program, { observe: 'full' });
-  const ran = hostReport(program, seen);
-  const diagnostics = [...loaded.diagnostics, ...refusedSettings(ran), ...seen.notes];
-  const report = { ...ran, diagnostics };
-  return { report, code: exitCode(report) };
-}
-
-/** What the kernel of the recording answered then; settings cannot be given to it. */
-function runRecorded(
-  loaded: Loaded,
-  path: string,
-  recording: Recording,
-  options: RunCommandOptions,
-): Ran {
-  const empty = (found: readonly Diagnostic[]): Ran => {
-    return { report: emptyReport(loaded, options, found), code: EXIT_INPUT };
-  };
-  if (loaded.program === undefined) return empty(loaded.diagnostics);
-  const seen = recordedAnswer(recording, path, loaded.file);
-  if ('severity' in seen) return empty([...loaded.diagnostics, seen]);
-  const expectations = loaded.program.steps.map(() => undefined);
-  const ran = hostReport(loaded.program, { ...seen, expectations });
-  const report = { ...ran, diagnostics: loaded.diagnostics };
-  return { report, code: exitCode(report) };
 }
 
 function runLoaded(loaded: Loaded, options: RunCommandOptions): Ran {
@@ -127,33 +88,23 @@ async function show(out: Output, report: RunReport, isNext: boolean): Promise<bo
   return printed;
 }
 
+/** Runs files somewhere else than in the model; returns the exit code. */
+export type RunElsewhere = (
+  files: readonly string[],
+  options: RunCommandOptions,
+) => Promise<number>;
+
 export async function runCommand(
   files: readonly string[],
   options: RunCommandOptions,
+  elsewhere: RunElsewhere,
 ): Promise<number> {
-  const { on } = options;
-  if (on.kind === 'model') return await runFiles(files, options, (one) => runLoaded(one, options));
-  const refuse = async (why: Diagnostic, code: number): Promise<number> => {
-    new Output(options).diagnostics([why]);
-    if (options.json === true) await writeJson({ files: [], diagnostics: [why] });
-    return code;
-  };
-  if (on.kind === 'recording') {
-    const recording = readRecording(on.path);
-    if ('severity' in recording) return await refuse(recording, EXIT_INPUT);
-    const run = (one: Loaded): Ran => runRecorded(one, on.path, recording, options);
-    return await runFiles(files, options, run);
-  }
-  const host = await openHost({ jobs: 1, place: on });
-  if ('severity' in host) return await refuse(host, exitOf(host));
-  try {
-    return await runFiles(files, options, (one) => runOnHost(one, host, options));
-  } finally {
-    await host.close();
-  }
+  if (options.on.kind !== 'model') return await elsewhere(files, options);
+  return await runFiles(files, options, (one) => runLoaded(one, options));
 }
 
-async function runFiles(
+/** Runs and shows one file after the other; returns the exit code. */
+export async function runFiles(
   files: readonly string[],
   options: RunCommandOptions,
   run: (loaded: Loaded) => Ran | Promise<Ran>,
