@@ -15,7 +15,7 @@ import {
   word,
 } from '../base/index.ts';
 import { sysBrk } from '../mm/brk.ts';
-import { sysMadvise, sysProcessMadvise } from '../mm/madvise.ts';
+import { sysMadvise } from '../mm/madvise.ts';
 import { sysMincore } from '../mm/mincore.ts';
 import { sysMlock, sysMlock2, sysMlockall, sysMunlock, sysMunlockall } from '../mm/mlock.ts';
 import { MADV_COLLAPSE, MAP_ANONYMOUS, MAP_SHARED, PROT_WRITE, pagesCeil } from '../mm/mman.ts';
@@ -25,6 +25,7 @@ import { sysMremap } from '../mm/mremap.ts';
 import { sysMseal } from '../mm/mseal.ts';
 import { sysMsync } from '../mm/msync.ts';
 import { sysMunmap } from '../mm/munmap.ts';
+import { sysProcessMadvise } from '../mm/process_madvise.ts';
 import { sysRemapFilePages } from '../mm/remap_file_pages.ts';
 import { vmaLookup } from '../mm/vma_tree.ts';
 import { fileForMap } from './assume.ts';

@@ -29,6 +29,9 @@ import {
   F_SEAL_FUTURE_WRITE,
   F_SEAL_GROW,
   F_SEAL_WRITE,
+  FS_DISK,
+  FS_HUGETLB,
+  FS_SECRET,
   FS_SHMEM,
   INODE_SIZE_UNKNOWN,
 } from '../mm/fs_types.ts';
@@ -39,6 +42,7 @@ import { asyncReadahead, syncReadahead } from '../mm/readahead.ts';
 import { HUGE_NEVER } from '../mm/settings.ts';
 import { SGP_WRITE, shmemGetFolio, shmemResult } from '../mm/shmem.ts';
 import { zeroPartialPages } from '../mm/truncate.ts';
+import type { KernelState } from './state.ts';
 import { presentBytes, setUserByte, touchRange, userByte } from './user_copy.ts';
 
 /** Where the bytes of a write come from: text, or memory of the task. */
@@ -233,4 +237,15 @@ function readAhead(m: Machine, file: FileRow, inode: InodeRow, index: number, la
     asyncReadahead(m, file, inode, first, last + 1 - first);
   }
   flags[head] = flags[head]! | PG_UPTODATE;
+}
+
+/** A file whose pages are in the page cache. */
+export function isRegular(k: KernelState, inode: InodeRow): boolean {
+  const kind = k.m.inode.kind[inode];
+  return kind === FS_SHMEM || kind === FS_DISK || kind === FS_SECRET || kind === FS_HUGETLB;
+}
+
+/** The name it was opened by. */
+export function fileName(k: KernelState, file: FileRow): string {
+  return k.m.names[k.m.file.name[file]!]!;
 }

@@ -13,6 +13,7 @@ import { POLICY_CALLS } from './calls_policy.ts';
 import { PROCESS_CALLS } from './calls_process.ts';
 import { SHM_CALLS } from './calls_shm.ts';
 import { TRANSFER_CALLS } from './calls_transfer.ts';
+import { SIZE_CALLS } from './calls_truncate.ts';
 import { UFFD_CALLS } from './calls_uffd.ts';
 import type { CallSpec } from './state.ts';
 
@@ -22,6 +23,7 @@ const CALLS = new Map<string, CallSpec>(
     OPEN_CALLS,
     FD_CALLS,
     FILE_CALLS,
+    SIZE_CALLS,
     MEMFD_CALLS,
     ENDPOINT_CALLS,
     TRANSFER_CALLS,

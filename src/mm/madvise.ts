@@ -1,13 +1,13 @@
 /**
- * madvise(2) and process_madvise(2): which advice is valid where, in the kernel's order, and the
- * advice that changes flags. Pages are madvise_pages.ts's, guard regions madvise_guard.ts's.
+ * madvise(2): which advice is valid where, in the kernel's order, and the
+ * advice that changes flags. Pages are madvise_pages.ts's, guard regions madvise_guard.ts's,
+ * other processes' memory process_madvise.ts's.
  * Source: mm/madvise.c, 6.18.
  */
 import {
   EACCES,
   EAGAIN,
   EBADF,
-  EFAULT,
   EINVAL,
   ENOMEM,
   EPERM,
@@ -22,14 +22,7 @@ import {
   word,
 } from '../base/index.ts';
 import { cacheGet, cacheReadFolio, filePages } from './filemap.ts';
-import {
-  CAP_SYS_NICE,
-  F_SEAL_FUTURE_WRITE,
-  F_SEAL_WRITE,
-  FMODE_WRITE,
-  FS_DISK,
-  FS_SHMEM,
-} from './fs_types.ts';
+import { F_SEAL_FUTURE_WRITE, F_SEAL_WRITE, FMODE_WRITE, FS_DISK, FS_SHMEM } from './fs_types.ts';
 import { populateRange } from './gup.ts';
 import { madviseCollapse } from './khugepaged.ts';
 import { madviseGuardInstall, madviseGuardRemove } from './madvise_guard.ts';
@@ -64,14 +57,11 @@ import {
   MADV_WILLNEED,
   MADV_WIPEONFORK,
   pagesAligned,
-  TASK_PAGES,
   wrapAdd,
 } from './mman.ts';
 import { ksmCompatible } from './mmap_region.ts';
-
 import { punchHole } from './truncate.ts';
 import { UFFD_FEATURE_EVENT_REMOVE, uffdEventWaits } from './uffd_events.ts';
-import { capable } from './util.ts';
 import {
   OPS_SHMEM_ANON,
   VM_DONTCOPY,
@@ -407,58 +397,6 @@ export function doMadvise(
 /** madvise(2). */
 export function sysMadvise(m: Machine, task: TaskRow, addr: U64, len: U64, advice: number): Errno {
   return doMadvise(m, task, m.task.mm[task]!, addr, len, advice);
-}
-
-export interface Iovec {
-  readonly addr: U64;
-  readonly len: U64;
-}
-
-/** MAX_RW_COUNT: more than this is cut off. */
-const MAX_RW_COUNT = 0x7ffff000;
-const REMOTE = new Set([MADV_COLD, MADV_PAGEOUT, MADV_WILLNEED, MADV_COLLAPSE]);
-
-/** import_iovec(): the ranges with exact lengths, or an errno. */
-function importIovec(iov: readonly Iovec[]): { addr: U64; bytes: number }[] | Errno {
-  const ranges: { addr: U64; bytes: number }[] = [];
-  let left = MAX_RW_COUNT;
-  for (const { addr, len } of iov) {
-    if (word.toSigned(len) < 0) return -EINVAL;
-    const bytes = Math.min(word.toNumber(len), left);
-    const first = word.pageOf(addr);
-    if (first + Math.ceil(bytes / PAGE_SIZE) > TASK_PAGES) return -EFAULT;
-    left -= bytes;
-    ranges.push({ addr, bytes });
-  }
-  return ranges;
-}
-
-/**
- * process_madvise(2) once the pidfd is resolved: bytes advised, or -errno when not one range was.
- * Source: mm/madvise.c process_madvise(), vector_madvise(), 6.18.
- */
-export function sysProcessMadvise(
-  m: Machine,
-  task: TaskRow,
-  mm: MmRow,
-  iov: readonly Iovec[],
-  advice: number,
-  flags: number,
-): number {
-  if (flags !== 0) return -EINVAL;
-  const ranges = importIovec(iov);
-  if (typeof ranges === 'number') return ranges;
-  if (mm !== m.task.mm[task]) {
-    if (!REMOTE.has(advice)) return -EINVAL;
-    if (!capable(m, task, CAP_SYS_NICE)) return -EPERM;
-  }
-  let done = 0;
-  for (const { addr, bytes } of ranges) {
-    const error = doMadvise(m, task, mm, addr, word.fromNumber(bytes), advice);
-    if (error < 0) return done !== 0 ? done : error;
-    done += bytes;
-  }
-  return done;
 }
 
 /**
