@@ -82,6 +82,7 @@ async function recordTrace(workload, path) {
     join(root, 'bin/faultline.js'),
     'record',
     '-q',
+    ...(workload.precise === true ? ['--precise'] : []),
     '-o',
     path,
     '--',

@@ -68,6 +68,8 @@ export function workloads(folder) {
   const postgres = (name, about, clients) => ({
     name,
     about: `PostgreSQL, 1 GB of shared_buffers, pgbench with ${about}`,
+    // Its processes read pages of one shared memory, and each read maps pages around it.
+    precise: true,
     missing: pg === '' ? 'postgresql' : which('setpriv') === '' ? 'util-linux' : '',
     prepare() {
       const data = join(folder, 'pg-template');

@@ -23,6 +23,8 @@ const RECORD_HELP = `
 Records with perf (Debian: linux-perf). Huge pages are switched off for the command and its
 descendants alone, so that each first touch of a page shows; no setting of the machine is changed
 unless --precise asks for it. Ctrl-C ends the recording, and the trace is good.
+For programs that share memory between processes (databases), --precise records what fault-around
+hides; it slows them down a little.
 Without the rights for tracepoints it records user-mode faults with perf, and calls with strace.
 
 Examples:
@@ -54,7 +56,7 @@ export function addTraceCommands(
     .option('-o, --output <trace>', 'the trace to write (default: trace.parquet)')
     .option('-p, --pid <pid>', 'record this running process', parseCount(1, 2 ** 22))
     .option('--seconds <n>', 'end the recording, and a command, after this time', parseSeconds)
-    .option('--precise', 'switch huge pages off for the whole machine meanwhile')
+    .option('--precise', 'each touch of shared memory; huge pages off for the whole machine')
     .option('--unprivileged', 'record as a user without rights would')
     .passThroughOptions()
     .addHelpText('after', RECORD_HELP)

@@ -24,6 +24,8 @@ export interface ImportFacts {
   readonly command: readonly string[];
   readonly files: readonly TraceFile[];
   readonly notes: readonly TraceNote[];
+  /** Faults that were left out because they were the recorder's own. */
+  readonly own?: number;
 }
 
 export interface Importer {

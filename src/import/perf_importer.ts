@@ -47,8 +47,14 @@ export class PerfImporter implements Importer {
   #hasTracepoints = false;
   #hasKernelFaults = false;
   #hasSoftware = false;
+  readonly #ownStart: number;
+  readonly #ownEnd: number;
+  #own = 0;
 
   constructor(report: ImportReport, options: PerfOptions = {}) {
+    const { start, end } = options.ownPages ?? { start: 0, end: 0 };
+    this.#ownStart = start;
+    this.#ownEnd = end;
     this.#log = new PerfLog(report);
     this.#calls = new OpenCalls(this.#log);
     this.#processes = new PerfProcesses(this.#log, this.#calls, options);
@@ -104,6 +110,10 @@ export class PerfImporter implements Importer {
     const { vpn, offset } = this.#address;
     const { pid, tid } = this.#log.head;
     if (vpn >= USER_PAGES || this.#processes.hides(pid)) return;
+    if (vpn >= this.#ownStart && vpn < this.#ownEnd) {
+      this.#own++;
+      return;
+    }
     const time = this.#log.now();
     const image = this.#processes.imageFor(pid, isKernel);
     if (image === undefined) this.builder.touch(time, pid, tid, vpn, offset, access, how);
@@ -182,7 +192,8 @@ export class PerfImporter implements Importer {
     this.#processes.finish();
     const files = [...this.#log.files.files.values()];
     const { command } = this.#processes;
-    return { mode: 'import-perf', lost: this.#lost, command, files, notes: this.#notes() };
+    const notes = this.#notes();
+    return { mode: 'import-perf', lost: this.#lost, command, files, notes, own: this.#own };
   }
 
   #notes(): TraceNote[] {

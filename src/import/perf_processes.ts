@@ -30,6 +30,8 @@ export interface PerfOptions {
   readonly execsBefore?: number;
   /** Mappings that perf reports of a process that ran already are known from elsewhere. */
   readonly ignoreEarlyMaps?: boolean;
+  /** Faults in these pages are the recorder's own. */
+  readonly ownPages?: { readonly start: number; readonly end: number };
 }
 
 interface Task {

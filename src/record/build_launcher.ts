@@ -1,84 +1,8 @@
-/**
- * The launcher is compiled with the machine's own `cc` when it is first needed, and kept in a cache;
- * of a user without a home, in the recording's own folder.
- */
-import { execFile } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { access, constants, mkdir, mkdtemp, readFile, rename, rm } from 'node:fs/promises';
-import { homedir } from 'node:os';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
+/** The launcher, which runs the command with huge pages off, and what it wrote. */
+import { type Built, compiled } from './compiled.ts';
 
-const run = promisify(execFile);
-const FLAGS = ['-O2', '-static'];
-const LIMIT_MS = 60000;
-
-function cacheDirectory(): string {
-  const base = process.env['XDG_CACHE_HOME'];
-  return join(base && base !== '' ? base : join(homedir(), '.cache'), 'faultline');
-}
-
-/** Beside this file, or in the package that it was built from. */
-async function sourceFile(): Promise<string | undefined> {
-  let at = dirname(fileURLToPath(import.meta.url));
-  for (let depth = 0; depth < 6; depth++) {
-    for (const folder of ['launcher', join('src', 'record', 'launcher')]) {
-      const path = join(at, folder, 'launcher.c');
-      const found = await access(path).then(
-        () => true,
-        () => false,
-      );
-      if (found) return path;
-    }
-    at = dirname(at);
-  }
-  return undefined;
-}
-
-async function isWritable(folder: string): Promise<boolean> {
-  try {
-    await mkdir(folder, { recursive: true });
-    await access(folder, constants.W_OK);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-/** Path of the compiled launcher, or why there is none. */
-export async function buildLauncher(
-  spare: string,
-): Promise<{ path: string } | { unavailable: string }> {
-  const source = await sourceFile();
-  if (source === undefined) return { unavailable: "the launcher's source is missing" };
-  const compiler = process.env['CC'] || 'cc';
-  const hash = createHash('sha256').update(compiler).update(FLAGS.join(' '));
-  hash.update(await readFile(source));
-  const folder = (await isWritable(cacheDirectory())) ? cacheDirectory() : spare;
-  const path = join(folder, `launcher-${hash.digest('hex').slice(0, 16)}`);
-  try {
-    await access(path);
-    return { path };
-  } catch {
-    // Not compiled yet.
-  }
-  let scratch = '';
-  try {
-    scratch = await mkdtemp(join(folder, 'build-'));
-    const whole = join(scratch, 'launcher');
-    await run(compiler, [...FLAGS, source, '-o', whole], { timeout: LIMIT_MS });
-    // Renamed into place, so that two runs that compile at once both find a whole file.
-    await rename(whole, path);
-    return { path };
-  } catch (error) {
-    const { code, stderr, message } = error as { code?: unknown; stderr?: string; message: string };
-    if (code === 'ENOENT') return { unavailable: `there is no C compiler ('${compiler}')` };
-    const first = (stderr ?? '').split('\n').find((line) => line.includes('error')) ?? message;
-    return { unavailable: `the launcher cannot be compiled: ${first.trim()}` };
-  } finally {
-    if (scratch !== '') await rm(scratch, { recursive: true, force: true });
-  }
+export function buildLauncher(spare: string): Promise<Built> {
+  return compiled('launcher', ['-O2', '-static'], spare);
 }
 
 /** What the launcher wrote. */
@@ -88,6 +12,8 @@ export interface LaunchReport {
   /** Why the command could not be executed; 0: it was. */
   readonly errno: number;
   readonly thpDisabled: boolean;
+  /** The library of `--precise` was preloaded. */
+  readonly preloads: boolean;
   readonly ended: boolean;
   readonly code: number;
   readonly signal: number;
@@ -110,6 +36,7 @@ export function parseLaunchReport(text: string): LaunchReport {
     child: words.get('child')?.[0] ?? -1,
     errno: words.get('errno')?.[0] ?? 0,
     thpDisabled: words.has('pid') && !words.has('thp'),
+    preloads: words.has('preload'),
     ended: exit !== undefined,
     code,
     signal,

@@ -6,6 +6,7 @@ import { TraceWriteError, TraceWriter, traceDiagnostic } from '../store/index.ts
 import type { Trace, TraceFile, TraceMeta, TraceNote } from '../trace/index.ts';
 import { type LaunchReport, parseLaunchReport } from './build_launcher.ts';
 import { recordDiagnostic } from './codes.ts';
+import { PRELOAD_PAGES } from './every_touch.ts';
 import { type Imported, importStream } from './import_stream.ts';
 import { withFacts } from './machine.ts';
 import { type Merge, mergeStart } from './merge.ts';
@@ -123,6 +124,7 @@ async function readPerf(
     launchers: launchers.filter((pid) => pid > 0),
     execsBefore: execsBefore(start.meta.mode, report),
     ignoreEarlyMaps: true,
+    ...(report.preloads ? { ownPages: PRELOAD_PAGES } : {}),
   });
   const merge = mergeFor(raw, start, writer);
   const megabytes = Math.ceil(sizeOf(raw.perf) / 1048576);
@@ -191,7 +193,7 @@ function metaOf(
   const measured =
     report.ended && !isSoftware
       ? {
-          minflt: report.minflt,
+          minflt: report.minflt - (read.facts?.own ?? 0),
           majflt: report.majflt,
           maxrss: report.maxrss,
           seconds: report.seconds,

@@ -9,6 +9,7 @@ import { buildLauncher, type LaunchReport, parseLaunchReport } from './build_lau
 import { recordDiagnostic } from './codes.ts';
 import { commandFault, findCommand } from './command.ts';
 import { type Converted, convertRaw } from './convert.ts';
+import { buildPreload, removePreload } from './every_touch.ts';
 import { areAllNever, thisMachine, thpSettings } from './machine.ts';
 import { STRACE_FLAGS } from './merge_strace.ts';
 import {
@@ -32,7 +33,10 @@ export interface RecordOptions {
   readonly tool: string;
   /** 0: until the command ends. */
   readonly seconds: number;
-  /** Switch huge pages off for the whole machine, and back on afterwards. */
+  /**
+   * Switch huge pages off for the whole machine, and back on afterwards; and have each first touch
+   * of shared memory fault.
+   */
   readonly precise: boolean;
   readonly unprivileged: boolean;
   readonly stdoutToStderr: boolean;
@@ -48,6 +52,8 @@ export interface Recorded extends Converted {
 interface Plan {
   readonly rights: Exclude<PerfRights, { kind: 'none' }>;
   readonly launcher: string | undefined;
+  /** Library that the command preloads. */
+  readonly preload: string | undefined;
   readonly raw: RawFolder;
 }
 
@@ -130,11 +136,20 @@ async function prepare(options: RecordOptions): Promise<Ready | Recorded> {
     found.push(recordDiagnostic('REC004', message, hint));
   }
   const launcher = built !== undefined && 'path' in built ? built.path : undefined;
-  return { plan: { rights, launcher, raw }, found };
+  let preload: string | undefined;
+  if (options.precise && launcher !== undefined) {
+    const library = await buildPreload(raw.path);
+    if ('path' in library) preload = library.path;
+    else {
+      const message = `first touches of shared memory hide behind fault-around (${library.unavailable})`;
+      found.push(recordDiagnostic('REC004', message));
+    }
+  }
+  return { plan: { rights, launcher, preload, raw }, found };
 }
 
 function perfArgs(options: RecordOptions, plan: Plan): string[] {
-  const { rights, launcher, raw } = plan;
+  const { rights, launcher, preload, raw } = plan;
   const args = ['-q', '-d'];
   if (rights.kind === 'tracepoints') args.push('-m', String(BUFFER_PAGES), ...tracepointFlags());
   else
@@ -144,7 +159,10 @@ function perfArgs(options: RecordOptions, plan: Plan): string[] {
   args.push('--');
   // perf's stdout is its data: the command has its own as descriptor 3.
   if (launcher === undefined) args.push('sh', '-c', 'exec "$@" >&3 3>&-', 'sh');
-  else args.push(launcher, raw.report, options.precise ? 'o' : 'do');
+  else {
+    const letters = options.precise ? 'o' : 'do';
+    args.push(launcher, raw.report, preload === undefined ? letters : `${letters}:${preload}`);
+  }
   if (rights.kind === 'software') args.push('strace', ...STRACE_FLAGS, '-o', raw.strace);
   return [...args, ...options.command];
 }
@@ -152,7 +170,14 @@ function perfArgs(options: RecordOptions, plan: Plan): string[] {
 export async function record(options: RecordOptions): Promise<Recorded> {
   const ready = await prepare(options);
   if ('rows' in ready) return ready;
-  const { plan, found } = ready;
+  try {
+    return await recordPlanned(options, ready);
+  } finally {
+    if (ready.plan.preload !== undefined) removePreload(ready.plan.preload);
+  }
+}
+
+async function recordPlanned(options: RecordOptions, { plan, found }: Ready): Promise<Recorded> {
   const { raw } = plan;
   const start = startMeta(options, plan);
   try {

@@ -1,5 +1,5 @@
 /** The memory calls of a trace, executed by the model. A call that failed is not done again. */
-import { PAGE_SIZE, type U64, type Vpn, word } from '../base/index.ts';
+import { newRow, PAGE_SIZE, type U64, type Vpn, word } from '../base/index.ts';
 import { addToHoles, type Value } from '../kernel/index.ts';
 import { sysBrk } from '../mm/brk.ts';
 import { getUnmappedArea } from '../mm/get_unmapped_area.ts';
@@ -21,7 +21,9 @@ import { sysMprotect } from '../mm/mprotect.ts';
 import { sysMremap } from '../mm/mremap.ts';
 import { doMunmap, sysMunmap } from '../mm/munmap.ts';
 import { punchHole, truncateSetsize } from '../mm/truncate.ts';
-import { OPS_UNKNOWN } from '../mm/vm_flags.ts';
+import { OPS_UNKNOWN, VM_UFFD_WP } from '../mm/vm_flags.ts';
+import { findVmaIntersection } from '../mm/vma_tree.ts';
+import { MADV_EVERY_TOUCH } from '../trace/index.ts';
 import { allocateShmem } from './file_book.ts';
 import { mappingOf } from './processes.ts';
 import type { Process, Replay } from './state.ts';
@@ -220,10 +222,29 @@ export function mprotect(r: Replay, process: Process, row: number): void {
 export function madvise(r: Replay, process: Process, row: number): void {
   const e = r.trace.events;
   const advice = e.arg[row]!;
+  if (advice === MADV_EVERY_TOUCH) {
+    if (r.finder !== undefined) watchTouches(r, process, e.vpn[row]!, pagesOf(e.length[row]!));
+    return;
+  }
   // A collapse fails where THP is off, as it is while recording; it need not under other settings.
   if (e.result[row]! < 0 && advice !== MADV_COLLAPSE) return;
   r.peaks.note(r, process, row);
   onPieces(r, process, row, (at, len) => sysMadvise(r.m, process.task, at, len, advice));
+}
+
+/** As it was while recording; under other settings nobody watches, and reads map their neighbours. */
+function watchTouches(r: Replay, process: Process, start: Vpn, pages: number): void {
+  const { vma, task, uffd } = r.m;
+  const mm = task.mm[process.task]!;
+  const context = newRow(uffd);
+  uffd.mm[context] = mm;
+  uffd.refs[context] = 1;
+  const end = start + pages;
+  let v = findVmaIntersection(r.m, mm, start, end);
+  for (; v !== 0 && vma.start[v]! < end; v = vma.next[v]!) {
+    vma.uffd[v] = context;
+    vma.flags[v] = vma.flags[v]! | VM_UFFD_WP;
+  }
 }
 
 export function mlock(r: Replay, process: Process, row: number): void {

@@ -48,7 +48,7 @@ export class Replay {
   readonly thpDisabled: boolean;
   /** fault_around_bytes is what it was while recording. */
   readonly sameFaultAround: boolean;
-  /** Watches, in the replay under the recording's own settings. */
+  /** Watches, in the replay under the recording's own settings, and nowhere else. */
   finder: HiddenFinder | undefined;
   /** What the recording mapped without an event: `hiddenNext` comes next. */
   hidden: Hidden = NOTHING_HIDDEN;

@@ -123,6 +123,13 @@ export const FAULT_KERNEL = 2;
 /** The kernel found an entry that forbids the access, not a missing one. */
 export const FAULT_PROTECTION = 4;
 
+/**
+ * MADVISE, `arg`: no advice of Linux's. From here on each first touch in this mapping took a fault,
+ * and each first write behind a read: it was registered with userfaultfd for write protection, and
+ * so had no fault-around (`record --precise`). The call itself was refused.
+ */
+export const MADV_EVERY_TOUCH = 0x466c;
+
 /** PRESENT, `arg`. */
 export const PRESENT_ANON = 1;
 export const PRESENT_FILE = 2;

@@ -172,6 +172,18 @@ describe('perf script', () => {
     expect(rowsOf(built, OP_TOUCH).every((row) => built.events.pid[row] !== setarch)).toBe(true);
   });
 
+  it("leaves out, and counts, the faults of the recorder's own pages", () => {
+    const { builder: all } = read(sample('perf_ns'));
+    const page = all.events.vpn[rowsOf(all, OP_TOUCH)[0]!]!;
+    const here = rowsOf(all, OP_TOUCH).filter((row) => all.events.vpn[row] === page).length;
+    const { builder: built, facts } = read(sample('perf_ns'), 4096, {
+      ownPages: { start: page, end: page + 1 },
+    });
+    expect(here).toBeGreaterThan(0);
+    expect(facts!.own).toBe(here);
+    expect(rowsOf(built, OP_TOUCH).length).toBe(rowsOf(all, OP_TOUCH).length - here);
+  });
+
   it('reads software events with addresses, whose access is unknown', () => {
     const text =
       '  app  7/7  1.000000001: page-faults:u:     7f50ef826b70\n  app  7/7  1.000000002: page-faults:  7f50ef827000 401000 main+0x10 (/bin/app)\n';

@@ -16,7 +16,7 @@ import {
   runReplay,
   startReplay,
 } from '../../src/replay/index.ts';
-import { FAULT_KERNEL, FAULT_TAKEN, type Trace } from '../../src/trace/index.ts';
+import { FAULT_KERNEL, FAULT_TAKEN, MADV_EVERY_TOUCH, type Trace } from '../../src/trace/index.ts';
 import { ANON_2M, ANON_64K, run, SHMEM_64K, setting, Tape, TOP } from './world.ts';
 
 const A = 0x7ff000000;
@@ -46,6 +46,23 @@ test('a page that the kernel tried twice is one fault, and no large folio saved 
   const r = run(trace);
   expect(r.tally).toMatchObject({ recorded: 5, repeated: 1 });
   expect(r.tally.total() + r.tally.saved).toBe(4);
+});
+
+test('memory of which every touch was recorded hides none: it is mapped page by page, and only there', () => {
+  const refused = (tape: Tape): Tape => {
+    tape.builder.events.result[tape.builder.rows - 1] = -22;
+    return tape;
+  };
+  const parent = new Tape().exec().shared(A, 64).madvise(A, 64, MADV_EVERY_TOUCH);
+  const child = refused(parent).write(A, 64).fork(7).as(7).madvise(A, 64, MADV_EVERY_TOUCH);
+  const trace = refused(child).read(A, 32).write(A, 16).trace();
+  const options = { release: releaseNamed(), settings: [], thpDisabled: true };
+  const { hidden, ran } = findHidden(trace, options);
+  expect(hidden).toBe(NOTHING_HIDDEN);
+  // The first writes behind reads fault too.
+  expect(ran.tally.total()).toBe(64 + 32 + 16);
+  expect(run(trace).tally.total()).toBe(64 + 2);
+  expect(run(trace, SHMEM_64K).tally.total()).toBe(4 + 2);
 });
 
 test('a mapping that is not aligned: small pages at its ends', () => {

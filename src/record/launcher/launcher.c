@@ -5,12 +5,14 @@
  * for it, and writes to REPORT, a line at a time:
  *
  *     pid N                                      this process, which is no part of the recording
+ *     preload 1                                  it preloads a library of ours
  *     child N                                    the command
  *     errno N                                    why the command cannot be executed
  *     exit CODE SIGNAL MINFLT MAJFLT MAXRSS_KB USECONDS
  *                                                of the command and all that it waited for
  *
- * OPTIONS are letters: d = huge pages off, o = the command's stdout is descriptor 3, - = nothing.
+ * OPTIONS are letters: d = huge pages off, o = the command's stdout is descriptor 3, - = nothing;
+ * behind a colon stands a library that the command and its descendants preload.
  * The exit code is the command's, or 128 + n for signal n.
  */
 #define _GNU_SOURCE
@@ -68,6 +70,15 @@ int main(int argc, char **argv) {
 	int report = open(argv[1], O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 	if (report < 0) return 2;
 	dprintf(report, "pid %d\n", getpid());
+	char *library = strchr(argv[2], ':');
+	if (library) {
+		*library++ = 0;
+		dprintf(report, "preload 1\n");
+		const char *others = getenv("LD_PRELOAD");
+		char *all;
+		if (!others || !*others) setenv("LD_PRELOAD", library, 1);
+		else if (asprintf(&all, "%s:%s", library, others) > 0) setenv("LD_PRELOAD", all, 1);
+	}
 	if (strchr(argv[2], 'd') && prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0) != 0)
 		dprintf(report, "thp %d\n", errno);
 
