@@ -314,48 +314,61 @@ export function access(m: Machine, task: TaskRow, vpn: Vpn, kind: number): numbe
   return accessSlot(m, task, vpn, kind, leafSlot(m, m.task.mm[task]!, vpn));
 }
 
-/** access() where the leaf entry's slot is known. */
-export function accessSlot(
+function accessSlot(m: Machine, task: TaskRow, vpn: Vpn, kind: number, slot: number): number {
+  const entry = m.pt[slot]!;
+  if (entryServes(m, slot, entry, kind)) return ACCESS_OK;
+  return accessByFaults(m, task, vpn, kind, entry, 0);
+}
+
+/** The processor's own way, without a fault, where the leaf `entry` at `slot` allows it. */
+export function entryServes(m: Machine, slot: number, entry: number, kind: number): boolean {
+  if (kind === ACCESS_WRITE) {
+    if ((entry & (PTE_P | PTE_W)) !== (PTE_P | PTE_W)) return false;
+    m.pt[slot] = entry | PTE_A | PTE_D;
+    return true;
+  }
+  if ((entry & PTE_P) === 0 || kind !== ACCESS_READ) return false;
+  m.pt[slot] = entry | PTE_A;
+  return true;
+}
+
+/** What accessByFaults() came to when it succeeded: the faults taken, and the leaf entry's slot. */
+export const faulted = { count: 0, slot: 0 };
+
+/** Frame that the fault just taken mapped at `vpn`, or 0. */
+export function faultedFrame(m: Machine, vpn: Vpn): number {
+  const { slot } = faulted;
+  const entry = m.pt[slot]!;
+  if ((entry & PTE_MAPPED) === 0) return 0;
+  return ptePfn(entry) + (slot === m.vmf.pmdSlot ? modPow2(vpn, 512) : 0);
+}
+
+/**
+ * `found`: the leaf entry, which does not allow the access (or is to be executed). `known`: the VMA
+ * that serves the access, if the caller has looked it up, else 0.
+ */
+export function accessByFaults(
   m: Machine,
   task: TaskRow,
   vpn: Vpn,
   kind: number,
-  slot: number,
+  found: number,
+  known: VmaRow,
 ): number {
-  const entry = m.pt[slot]!;
-  if (kind === ACCESS_WRITE) {
-    if ((entry & (PTE_P | PTE_W)) === (PTE_P | PTE_W)) {
-      m.pt[slot] = entry | PTE_A | PTE_D;
-      return ACCESS_OK;
-    }
-  } else if ((entry & PTE_P) !== 0 && kind === ACCESS_READ) {
-    m.pt[slot] = entry | PTE_A;
-    return ACCESS_OK;
-  }
-  return accessByFaults(m, task, vpn, kind, entry);
-}
-
-/** Frame that the fault just taken mapped at `vpn`, or 0. */
-export function faultedFrame(m: Machine, vpn: Vpn): number {
-  const { pmdSlot } = m.vmf;
-  const slot = leafSlotUnder(m, pmdSlot, vpn);
-  const entry = m.pt[slot]!;
-  if ((entry & PTE_MAPPED) === 0) return 0;
-  return ptePfn(entry) + (slot === pmdSlot ? modPow2(vpn, 512) : 0);
-}
-
-/** `found`: the leaf entry, which does not allow the access (or is to be executed). */
-function accessByFaults(m: Machine, task: TaskRow, vpn: Vpn, kind: number, found: number): number {
   let flags = FAULT_FLAG_USER;
   if (kind === ACCESS_WRITE) flags |= FAULT_FLAG_WRITE;
   else if (kind === ACCESS_EXEC) flags |= FAULT_FLAG_EXEC;
   const needed = kind === ACCESS_WRITE ? PTE_P | PTE_W : PTE_P;
   let entry = found;
+  let v = known;
   for (let faults = 0; faults < FAULTS_MAX; faults++) {
-    const v = vmaForAccess(m, task, vpn);
+    if (v === 0 || faults !== 0) v = vmaForAccess(m, task, vpn);
     if (v === 0) return ACCESS_SEGV_MAPERR;
     if (kind === ACCESS_EXEC && (entry & PTE_P) !== 0 && (m.vma.flags[v]! & VM_EXEC) !== 0) {
-      m.pt[leafSlot(m, m.task.mm[task]!, vpn)] = entry | PTE_A;
+      const slot = leafSlot(m, m.task.mm[task]!, vpn);
+      m.pt[slot] = entry | PTE_A;
+      faulted.count = faults;
+      faulted.slot = slot;
       return ACCESS_OK;
     }
     const mapped = kind !== ACCESS_WRITE && (entry & PTE_MAPPED) !== 0;
@@ -366,6 +379,8 @@ function accessByFaults(m: Machine, task: TaskRow, vpn: Vpn, kind: number, found
     entry = m.pt[slot]!;
     if (kind !== ACCESS_EXEC && (entry & needed) === needed) {
       m.pt[slot] = entry | (kind === ACCESS_WRITE ? PTE_A | PTE_D : PTE_A);
+      faulted.count = faults + 1;
+      faulted.slot = slot;
       return ACCESS_OK;
     }
   }

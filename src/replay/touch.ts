@@ -5,7 +5,9 @@ import {
   ACCESS_EXEC,
   ACCESS_READ,
   ACCESS_WRITE,
-  accessSlot,
+  accessByFaults,
+  entryServes,
+  faulted,
   faultedFrame,
   vmaForAccess,
 } from '../mm/memory.ts';
@@ -68,14 +70,19 @@ function touchPage(r: Replay, process: Process, vpn: Vpn, kind: number, fault: n
   const isHuge = (table & PTE_MAPPED) !== 0;
   const slot = isHuge || table === 0 ? upper : pteSlotIn(table, vpn);
   const entry = m.pt[slot]!;
-  if (entry === 0 && !prepare(r, process, vpn, kind, fault)) return;
-  const { minflt, majflt } = m.task;
-  const before = minflt[task]! + majflt[task]!;
-  if (accessSlot(m, task, vpn, kind, slot) !== 0) {
-    outside(r, process, fault);
-    return;
+  let v = 0;
+  if (entry === 0) {
+    v = prepare(r, process, vpn, kind, fault);
+    if (v === 0) return;
   }
-  const taken = minflt[task]! + majflt[task]! - before;
+  let taken = 0;
+  if (!entryServes(m, slot, entry, kind)) {
+    if (accessByFaults(m, task, vpn, kind, entry, v) !== 0) {
+      outside(r, process, fault);
+      return;
+    }
+    taken = faulted.count;
+  }
   let pfn: number;
   if (taken !== 0) {
     pfn = faultedFrame(m, vpn);
@@ -92,23 +99,23 @@ function touchPage(r: Replay, process: Process, vpn: Vpn, kind: number, fault: n
   m.page.flags[pfn] = m.page.flags[pfn]! | PG_WRITTEN;
 }
 
-/** A page that has no entry yet: false where the model cannot serve the access itself. */
-function prepare(r: Replay, process: Process, vpn: Vpn, kind: number, fault: number): boolean {
+/** The VMA of a page that has no entry yet; 0 where the model cannot serve the access itself. */
+function prepare(r: Replay, process: Process, vpn: Vpn, kind: number, fault: number): VmaRow {
   const { m } = r;
   const v = vmaForAccess(m, process.task, vpn);
   if (v === 0) {
     outside(r, process, fault);
-    return false;
+    return 0;
   }
   const ops = m.vma.ops[v]!;
   if (ops === OPS_FILE) fillCache(m, v, vpn);
   else if (ops === OPS_SHMEM && kind !== ACCESS_WRITE) fillTmpfs(m, v, vpn);
   else if (ops === OPS_UNKNOWN || ops === OPS_SPECIAL) {
     carry(r, process, KIND_FILE, fault);
-    return false;
+    return 0;
   }
   r.finder?.before(m, v, vpn, kind);
-  return true;
+  return v;
 }
 
 function kindOf(m: Machine, v: VmaRow, entry: number, kind: number): number {
