@@ -46,7 +46,7 @@ import { doFault, doFaultBacking, doFaultFinish } from './memory_file.ts';
 import { doWpPage, wpPageInstall } from './memory_wp.ts';
 import type { Machine } from './mm_types.ts';
 import { PG_WRITTEN } from './page_flags.ts';
-import { isHugePmd, pmdSlotAlloc, pmdTable, pteSlotUnder } from './pgalloc.ts';
+import { isHugePmd, pmdSlot, pmdSlotAlloc, pmdTable, pteSlotUnder } from './pgalloc.ts';
 import {
   isMarker,
   isSwapEntry,
@@ -333,14 +333,13 @@ export function entryServes(m: Machine, slot: number, entry: number, kind: numbe
 }
 
 /** What accessByFaults() came to when it succeeded: the faults taken, and the leaf entry's slot. */
-export const faulted = { count: 0, slot: 0 };
+export const faulted = { count: 0, slot: 0, isPmd: false };
 
-/** Frame that the fault just taken mapped at `vpn`, or 0. */
+/** Frame that maps `vpn` since then, or 0. */
 export function faultedFrame(m: Machine, vpn: Vpn): number {
-  const { slot } = faulted;
-  const entry = m.pt[slot]!;
+  const entry = m.pt[faulted.slot]!;
   if ((entry & PTE_MAPPED) === 0) return 0;
-  return ptePfn(entry) + (slot === m.vmf.pmdSlot ? modPow2(vpn, 512) : 0);
+  return ptePfn(entry) + (faulted.isPmd ? modPow2(vpn, 512) : 0);
 }
 
 /**
@@ -365,10 +364,12 @@ export function accessByFaults(
     if (v === 0 || faults !== 0) v = vmaForAccess(m, task, vpn);
     if (v === 0) return ACCESS_SEGV_MAPERR;
     if (kind === ACCESS_EXEC && (entry & PTE_P) !== 0 && (m.vma.flags[v]! & VM_EXEC) !== 0) {
-      const slot = leafSlot(m, m.task.mm[task]!, vpn);
+      const upper = pmdSlot(m, m.task.mm[task]!, vpn);
+      const slot = leafSlotUnder(m, upper, vpn);
       m.pt[slot] = entry | PTE_A;
       faulted.count = faults;
       faulted.slot = slot;
+      faulted.isPmd = slot === upper;
       return ACCESS_OK;
     }
     const mapped = kind !== ACCESS_WRITE && (entry & PTE_MAPPED) !== 0;
@@ -381,6 +382,7 @@ export function accessByFaults(
       m.pt[slot] = entry | (kind === ACCESS_WRITE ? PTE_A | PTE_D : PTE_A);
       faulted.count = faults + 1;
       faulted.slot = slot;
+      faulted.isPmd = slot === m.vmf.pmdSlot;
       return ACCESS_OK;
     }
   }

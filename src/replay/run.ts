@@ -157,15 +157,13 @@ export function runReplay(r: Replay, options: ReplayOptions): void {
 }
 
 function runRows(r: Replay, from: number, to: number): void {
-  const { op, pid, vpn, offset, length, arg, arg2 } = r.trace.events;
+  const { op, pid } = r.trace.events;
   let process: Process | undefined;
   for (let i = from; i < to; i++) {
     if (process === undefined || process.pid !== pid[i]!) process = processOf(r, pid[i]!);
     if (op[i] === OP_TOUCH) {
-      const bytes = length[i]!;
-      const pages = bytes <= 1 ? 1 : Math.ceil((offset[i]! + bytes) / 4096);
       if (r.finder !== undefined) r.row = i;
-      touch(r, process, vpn[i]!, pages, arg[i]!, arg2[i]!);
+      touch(r, process, i);
       if (i === r.hidden.row[r.hiddenNext]) touchHidden(r, process, i);
       continue;
     }

@@ -28,20 +28,22 @@ import { fillCache, fillTmpfs } from './file_book.ts';
 import type { Process, Replay } from './state.ts';
 import { KIND_ANON, KIND_COW, KIND_FILE, KIND_SHMEM } from './tally.ts';
 
-/** Every page of [vpn, vpn + pages), recorded addresses. */
-export function touch(
-  r: Replay,
-  process: Process,
-  vpn: Vpn,
-  pages: number,
-  arg: number,
-  fault: number,
-): void {
+/** The accesses of the event of `row`: every page that it reaches. */
+export function touch(r: Replay, process: Process, row: number): void {
+  const { vpn, offset, length, arg, arg2 } = r.trace.events;
+  const how = arg[row]!;
   const kind =
-    (arg & TOUCH_WRITE) !== 0 ? ACCESS_WRITE : (arg & TOUCH_EXEC) !== 0 ? ACCESS_EXEC : ACCESS_READ;
+    (how & TOUCH_WRITE) !== 0 ? ACCESS_WRITE : (how & TOUCH_EXEC) !== 0 ? ACCESS_EXEC : ACCESS_READ;
+  const fault = arg2[row]!;
+  const bytes = length[row]!;
+  const at = vpn[row]!;
   const { addresses } = process;
-  for (let at = vpn; at < vpn + pages; at++) {
-    touchPage(r, process, addresses.isIdentity ? at : at + addresses.delta(at), kind, fault);
+  touchPage(r, process, addresses.isIdentity ? at : at + addresses.delta(at), kind, fault);
+  if (bytes > 1) {
+    const end = at + Math.ceil((offset[row]! + bytes) / 4096);
+    for (let next = at + 1; next < end; next++) {
+      touchPage(r, process, next + addresses.delta(next), kind, fault);
+    }
   }
 }
 
@@ -58,42 +60,68 @@ export function touchHidden(r: Replay, process: Process, row: number): void {
   process.kernelVpn = kernelVpn;
 }
 
+/** Short, so that it is compiled into the loop over the events: pages that are mapped. */
 function touchPage(r: Replay, process: Process, vpn: Vpn, kind: number, fault: number): void {
   const { m, tally } = r;
-  const { task } = process;
-  const mm = m.task.mm[task]!;
   tally.touches++;
   tally.recorded += fault & FAULT_TAKEN;
   // leafSlot(), in two steps: where the entry stands tells its frame.
-  const upper = pmdSlot(m, mm, vpn);
+  const upper = pmdSlot(m, m.task.mm[process.task]!, vpn);
   const table = m.pt[upper]!;
   const isHuge = (table & PTE_MAPPED) !== 0;
   const slot = isHuge || table === 0 ? upper : pteSlotIn(table, vpn);
+  const entry = m.pt[slot]!;
+  if (!entryServes(m, slot, entry, kind)) {
+    touchByFaults(r, process, vpn, kind, fault, slot);
+    return;
+  }
+  const pfn = ptePfn(entry) + (isHuge ? modPow2(vpn, PMD_PAGES) : 0);
+  if ((fault & FAULT_TAKEN) !== 0) {
+    if ((fault & FAULT_KERNEL) === 0 && isOfNoFile(m, pfn)) tally.saved++;
+    else unneeded(r, process, vpn, pfn, fault);
+  }
+  process.kernelVpn = (fault & FAULT_KERNEL) !== 0 ? vpn : -1;
+  m.page.flags[pfn] = m.page.flags[pfn]! | PG_WRITTEN;
+}
+
+/** No mapping of a file has large anonymous folios, nor memory of shmem. */
+function isOfNoFile(m: Machine, pfn: number): boolean {
+  const f = m.page.flags[headOf(m, pfn)]!;
+  const isLargeAnon = (f & PG_ANON) !== 0 && (f & ORDER_MASK) !== 0;
+  return isLargeAnon || (f & (PG_ANON | PG_SWAPBACKED)) === PG_SWAPBACKED;
+}
+
+/** A page whose leaf entry, at `slot`, does not allow the access. */
+function touchByFaults(
+  r: Replay,
+  process: Process,
+  vpn: Vpn,
+  kind: number,
+  fault: number,
+  slot: number,
+): void {
+  const { m, tally } = r;
   const entry = m.pt[slot]!;
   let v = 0;
   if (entry === 0) {
     v = prepare(r, process, vpn, kind, fault);
     if (v === 0) return;
   }
-  let taken = 0;
-  if (!entryServes(m, slot, entry, kind)) {
-    if (accessByFaults(m, task, vpn, kind, entry, v) !== 0) {
-      outside(r, process, fault);
-      return;
-    }
-    taken = faulted.count;
+  if (accessByFaults(m, process.task, vpn, kind, entry, v) !== 0) {
+    outside(r, process, fault);
+    return;
   }
-  let pfn: number;
+  const pfn = faultedFrame(m, vpn);
+  const taken = faulted.count;
   if (taken !== 0) {
-    pfn = faultedFrame(m, vpn);
     const order = m.page.flags[headOf(m, pfn)]! & ORDER_MASK;
     tally.add(kindOf(m, m.vmf.vma, entry, kind), order, taken);
     process.minflt += taken;
     if ((fault & FAULT_KERNEL) !== 0) tally.kernel += taken;
     if (entry === 0) r.finder?.after(m, m.vmf.vma, vpn, kind, r.row);
-  } else {
-    pfn = ptePfn(entry) + (isHuge ? modPow2(vpn, PMD_PAGES) : 0);
-    if ((fault & FAULT_TAKEN) !== 0) unneeded(r, process, vpn, pfn, fault);
+  } else if ((fault & FAULT_TAKEN) !== 0) {
+    // Code, which entryServes() leaves to the VMA.
+    unneeded(r, process, vpn, pfn, fault);
   }
   process.kernelVpn = (fault & FAULT_KERNEL) !== 0 ? vpn : -1;
   m.page.flags[pfn] = m.page.flags[pfn]! | PG_WRITTEN;
@@ -137,11 +165,7 @@ function unneeded(r: Replay, process: Process, vpn: Vpn, pfn: number, fault: num
     r.tally.repeated++;
     return;
   }
-  // No mapping of a file has large anonymous folios, nor memory of shmem.
-  const f = r.m.page.flags[headOf(r.m, pfn)]!;
-  const isLargeAnon = (f & PG_ANON) !== 0 && (f & ORDER_MASK) !== 0;
-  const isShmem = (f & (PG_ANON | PG_SWAPBACKED)) === PG_SWAPBACKED;
-  if (!isLargeAnon && !isShmem && r.sameFaultAround) {
+  if (r.sameFaultAround && !isOfNoFile(r.m, pfn)) {
     if (r.m.vma.ops[vmaForAccess(r.m, process.task, vpn)] === OPS_FILE) {
       carry(r, process, KIND_FILE, fault);
       return;
