@@ -151,7 +151,10 @@ function lookUp(dictionary: Float64Array, count: number, out: NumberColumn, at: 
   else lookUpU8(dictionary, indexes, count, out, at);
 }
 
-/** What a dictionary's indexes stand for goes into the column. */
+/**
+ * What a dictionary's indexes stand for goes into the column. `fresh`: its rows are all zero still,
+ * and long runs of zeros are not written, so that memory that holds nothing else is never touched.
+ */
 export function decodeHybrid(
   cursor: Cursor,
   width: number,
@@ -159,6 +162,7 @@ export function decodeHybrid(
   dictionary: Float64Array,
   out: NumberColumn,
   from: number,
+  fresh: boolean,
 ): void {
   const { bytes } = cursor;
   const end = from + rows;
@@ -179,7 +183,7 @@ export function decodeHybrid(
         lookUp(dictionary, held, out, row);
         row += held;
         held = 0;
-        out.fill(dictionary[value]!, row, row + count);
+        if (!fresh || dictionary[value] !== 0) out.fill(dictionary[value]!, row, row + count);
         row += count;
       }
     } else {

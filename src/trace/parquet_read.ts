@@ -192,7 +192,7 @@ function decodeColumn(
       if (dictionary === undefined) return false;
       const width = data.bytes[data.at++]!;
       // Columns that are new hold zeros already; not to write them saves their first touches.
-      if (width > 0) decodeHybrid(data, width, page.values, dictionary, target, row);
+      if (width > 0) decodeHybrid(data, width, page.values, dictionary, target, row, fresh);
       else if (!fresh || dictionary[0] !== 0) {
         target.fill(dictionary[0]!, row, row + page.values);
       }
