@@ -98,12 +98,18 @@ export class Trial {
     return hidden;
   }
 
-  /** `least`: bytes that are in use at the peak under every setting, as far as is known. */
-  run(candidate: Candidate, least = 0): Outcome {
+  /**
+   * `least`: bytes that are in use at the peak under every setting, as far as is known; `expected`:
+   * under this one.
+   */
+  run(candidate: Candidate, least = 0, expected = least): Outcome {
     const { name, settings } = candidate;
-    const censusFrom = Math.floor((least / PAGE_SIZE) * NEAR_PEAK);
+    const near = {
+      censusFrom: Math.floor((least / PAGE_SIZE) * NEAR_PEAK),
+      expected: expected / PAGE_SIZE,
+    };
     const hidden = this.#hiddenTouches();
-    const options = { ...this.#options(settings, false), censusFrom, hidden };
+    const options = { ...this.#options(settings, false), ...near, hidden };
     const { replay, refused } = startReplay(this.#trace, options);
     this.#reuse = replay.m;
     if (refused.length === 0) runReplay(replay, options);

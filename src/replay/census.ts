@@ -49,18 +49,33 @@ function countUnused(flags: Int32Array, from: number, to: number): number {
 
 function walkFrames(flags: Int32Array, end: number): void {
   byOrder.fill(0);
-  unused = 0;
+  let anon = 0;
+  let shmem = 0;
+  let blank = 0;
   for (let pfn = 2; pfn < end; ) {
     const f = flags[pfn]!;
-    const order = (f & (PG_HEAD | PG_BUDDY)) !== 0 ? f & ORDER_MASK : 0;
+    const inUse = (f & (PG_ANON | PG_SWAPBACKED)) !== 0 && (f & (PG_RESERVED | PG_BUDDY)) === 0;
+    if ((f & (PG_HEAD | PG_BUDDY)) === 0) {
+      if (inUse) {
+        if ((f & PG_ANON) !== 0) anon++;
+        else shmem++;
+        if ((f & PG_WRITTEN) === 0) blank++;
+      }
+      pfn++;
+      continue;
+    }
+    const order = f & ORDER_MASK;
     const next = pfn + (1 << order);
-    if ((f & (PG_ANON | PG_SWAPBACKED)) !== 0 && (f & (PG_RESERVED | PG_BUDDY)) === 0) {
+    if (inUse) {
       const row = (f & PG_ANON) !== 0 ? order : ORDERS + order;
       byOrder[row] = byOrder[row]! + (1 << order);
-      unused += countUnused(flags, pfn, next);
+      blank += countUnused(flags, pfn, next);
     }
     pfn = next;
   }
+  byOrder[0] = byOrder[0]! + anon;
+  byOrder[ORDERS] = byOrder[ORDERS]! + shmem;
+  unused = blank;
 }
 
 export function takeCensus(m: Machine): Census {
@@ -115,33 +130,38 @@ function coverage(m: Machine, mm: MmRow): void {
 
 function inTable(m: Machine, from: number, to: number): void {
   const { pt } = m;
+  let pages = 0;
+  let runs = 0;
   for (let slot = from; slot < to; ) {
     const entry = pt[slot]!;
     if ((entry & PTE_P) === 0) {
       slot++;
       continue;
     }
-    if (slot % CONT_PAGES === 0 && slot + CONT_PAGES <= to && isRun(m, slot)) {
-      covered.pages += CONT_PAGES;
-      covered.runs += CONT_PAGES;
+    const aligned = (slot & (CONT_PAGES - 1)) === 0 && (ptePfn(entry) & (CONT_PAGES - 1)) === 0;
+    if (aligned && slot + CONT_PAGES <= to && isRun(m, slot)) {
+      runs += CONT_PAGES;
       slot += CONT_PAGES;
       continue;
     }
-    covered.pages++;
+    pages++;
     slot++;
   }
+  covered.pages += pages + runs;
+  covered.runs += runs;
 }
 
-/** Sixteen entries map sixteen frames in order, from an aligned one, of one folio. */
+/** Sixteen entries, the first of an aligned frame, map as many frames in order, of one folio. */
 function isRun(m: Machine, slot: number): boolean {
-  const pfn = ptePfn(m.pt[slot]!);
-  if (pfn % CONT_PAGES !== 0) return false;
-  const order = m.page.flags[pfn]! & ORDER_MASK;
-  const huge = m.page.flags[pfn - (pfn % PMD_PAGES)]!;
-  const inHuge = (huge & PG_HEAD) !== 0 && (huge & ORDER_MASK) === PMD_ORDER;
-  if (order < 4 && !inHuge) return false;
+  const { pt } = m;
+  const { flags } = m.page;
+  const pfn = ptePfn(pt[slot]!);
+  if ((flags[pfn]! & ORDER_MASK) < 4) {
+    const huge = flags[pfn & -PMD_PAGES]!;
+    if ((huge & PG_HEAD) === 0 || (huge & ORDER_MASK) !== PMD_ORDER) return false;
+  }
   for (let i = 1; i < CONT_PAGES; i++) {
-    const entry = m.pt[slot + i]!;
+    const entry = pt[slot + i]!;
     if ((entry & PTE_P) === 0 || ptePfn(entry) !== pfn + i) return false;
   }
   return true;

@@ -55,21 +55,35 @@ export class Peaks {
   anon = 0;
   shmem = 0;
   #census: Census | undefined;
-  /** Pages in use from which the next census is taken. */
+  /** Row before which the last census was due, if it was left out, else -1. */
+  #leftOut = -1;
+  /** Pages in use from which the next census is due. */
   #censusFrom: number;
+  /** Pages that will be in use at the peak, at least, as far as is known. */
+  readonly #expected: number;
   readonly series: Series = { time: [], anon: [], shmem: [], file: [], huge: [], faults: [] };
 
-  /** Censuses are taken on the way from `censusFrom` pages on; undefined: none. */
-  constructor(censusFrom: number | undefined) {
+  /**
+   * Censuses are taken on the way from `censusFrom` pages on; undefined: none. Only the last counts:
+   * one that another will follow, if the peak is as high as `expected`, is left out.
+   */
+  constructor(censusFrom: number | undefined, expected: number | undefined) {
     this.#censusFrom = censusFrom ?? Number.POSITIVE_INFINITY;
+    this.#expected = expected ?? 0;
   }
 
   /**
    * What the memory looked like when it was within CENSUS_GROWTH of its largest, where a second run
-   * up to the peak would be too dear; undefined when it was never so large.
+   * up to the peak would be too dear; undefined when it was never so large, or where the peak was
+   * lower than expected.
    */
   get census(): Census | undefined {
-    return this.#census;
+    return this.#leftOut < 0 ? this.#census : undefined;
+  }
+
+  /** The row before which a second run has to stop, where there is no census. */
+  get censusRow(): number {
+    return this.#leftOut < 0 ? this.row : this.#leftOut;
   }
 
   /** To be called before memory of `process` may become less. */
@@ -89,7 +103,8 @@ export class Peaks {
     this.anon = used - this.shmem;
     if (used < this.#censusFrom) return;
     this.#censusFrom = used * CENSUS_GROWTH;
-    this.#census = takeCensus(m);
+    this.#leftOut = this.#censusFrom <= this.#expected ? row : -1;
+    if (this.#leftOut < 0) this.#census = takeCensus(m);
   }
 
   sample(r: Replay, time: number): void {

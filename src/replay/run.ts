@@ -50,6 +50,8 @@ export interface ReplayOptions {
   readonly samples?: number;
   /** Take censuses on the way, near the peak: from so many pages in use on. */
   readonly censusFrom?: number;
+  /** Pages that will be in use at the peak, at least, as far as is known: see Peaks. */
+  readonly expected?: number;
   /** Stop before this row. */
   readonly until?: number;
   /** What a replay under the recording's settings found (`Replay.finder`). */
@@ -100,7 +102,7 @@ export function startReplay(trace: Trace, options: ReplayOptions): Replayed {
     trace,
     kernel,
     new FileBook(trace, kernel.state),
-    new Peaks(options.censusFrom),
+    new Peaks(options.censusFrom, options.expected),
     {
       recordedPlaces: placementOf(m.settings) === then.placement,
       thpDisabled: options.thpDisabled === true,
@@ -247,10 +249,14 @@ function runEvent(r: Replay, process: Process, i: number): void {
   }
 }
 
-/** The state at the row before which most memory was in use: the trace runs once more, up to it. */
+/**
+ * The state at the row before which most memory was in use, or the last census was left out: the
+ * trace runs once more, up to it.
+ */
 export function censusAtPeak(trace: Trace, options: ReplayOptions, done: Replay): Census {
-  const { replay } = startReplay(trace, { ...options, reuse: done.m });
-  runReplay(replay, { ...options, until: done.peaks.row, samples: 0 });
+  const { censusFrom: _, ...rest } = options;
+  const { replay } = startReplay(trace, { ...rest, reuse: done.m });
+  runReplay(replay, { ...rest, until: done.peaks.censusRow, samples: 0 });
   return takeCensus(replay.m);
 }
 

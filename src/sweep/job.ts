@@ -13,6 +13,8 @@ export interface Job {
   readonly candidate: Candidate | undefined;
   /** Bytes in use at the recording's own peak, where it is known: see Trial. */
   readonly least?: number;
+  /** Bytes in use at the peak, as far as what was tried before tells. */
+  readonly expected?: number;
 }
 
 export type Answer = { readonly outcome: Outcome } | { readonly recorded: Recorded };
@@ -24,5 +26,5 @@ export function makeTrial({ trace, kernel }: SweepData): Trial {
 export function answer(trial: Trial, job: Job): Answer {
   return job.candidate === undefined
     ? { recorded: trial.recorded() }
-    : { outcome: trial.run(job.candidate, job.least) };
+    : { outcome: trial.run(job.candidate, job.least, job.expected) };
 }
