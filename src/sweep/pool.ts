@@ -21,19 +21,21 @@ export interface Swept {
   readonly outcomes: readonly Outcome[];
 }
 
-/** Whoever does the jobs: threads, or other machines. */
+/** Whoever does the jobs: threads, processes, or other machines. */
 export interface Runner {
+  /** Jobs that are worth being given at once. */
+  readonly width: number;
   run(job: Job): Promise<Answer>;
   close(): Promise<void>;
 }
 
-/** The worker is a file of its own beside the program, in a checkout as in the bundle. */
-function workerFile(): string {
-  const places = ['./sweep_worker.js', '../sweep_worker.js', '../../dist/sweep_worker.js'];
+/** A file of its own beside the program, in a checkout as in the bundle. */
+export function distFile(name: string): string {
+  const places = [`./${name}`, `../${name}`, `../../dist/${name}`];
   const found = places
     .map((place) => fileURLToPath(new URL(place, import.meta.url)))
     .find((path) => existsSync(path));
-  if (found === undefined) throw new Error('the sweep worker is not built');
+  if (found === undefined) throw new Error(`dist/${name} is not built`);
   return found;
 }
 
@@ -41,6 +43,7 @@ function workerFile(): string {
 function alone(data: SweepData): Runner {
   const trial = makeTrial(data);
   return {
+    width: 1,
     run: async (job) => answer(trial, job),
     close: async () => {},
   };
@@ -58,7 +61,7 @@ export interface Threads {
 export async function startThreads(jobs: number): Promise<Threads> {
   const { Tinypool } = await import('tinypool');
   const pool = new Tinypool({
-    filename: workerFile(),
+    filename: distFile('sweep_worker.js'),
     minThreads: jobs,
     maxThreads: jobs,
     isolateWorkers: false,
@@ -74,6 +77,8 @@ export async function startThreads(jobs: number): Promise<Threads> {
       const shared = { ...data, trace: shareTrace(data.trace) };
       const sweepNumber = sweeps++;
       return {
+        // One more waits, so that no thread does while this one is busy.
+        width: jobs + 1,
         run: (job) => {
           const asked: ThreadJob = { sweep: sweepNumber, data: shared, job };
           return pool.run(asked) as Promise<Answer>;
@@ -89,15 +94,26 @@ export function ownThread(): Threads {
   return { runner: alone, close: async () => {} };
 }
 
+/** Every size that `tried` has on, `candidate` has on too: it will hardly use less memory. */
+function isWithin(tried: Candidate, candidate: Candidate): boolean {
+  return tried.settings.every(
+    ({ path, value }) =>
+      value === 'never' ||
+      candidate.settings.some((other) => other.path === path && other.value === value),
+  );
+}
+
 export async function sweep(request: SweepRequest, runner: Runner): Promise<Swept> {
   const { candidates, onOutcome } = request;
-  let done = 0;
+  const tried: Outcome[] = [];
   let total = candidates?.length ?? 0;
   const one = async (candidate: Candidate, least: number): Promise<Outcome> => {
-    const got = await runner.run({ candidate, least });
+    const peaks = tried.filter((t) => isWithin(t, candidate)).map(({ peak }) => peak.memory);
+    const expected = Math.max(least, ...peaks);
+    const got = await runner.run({ candidate, least, expected });
     if (!('outcome' in got)) throw new Error('a worker answered another question');
-    done++;
-    onOutcome?.(got.outcome, done, total);
+    tried.push(got.outcome);
+    onOutcome?.(got.outcome, tried.length, total);
     return got.outcome;
   };
   const recording = runner.run({ candidate: undefined });
@@ -110,9 +126,14 @@ export async function sweep(request: SweepRequest, runner: Runner): Promise<Swep
   const others = wanted.filter((candidate) => candidate.name !== REFERENCE.name);
   total = others.length + 1;
   const least = seen.recorded.base.memory;
-  const outcomes = await Promise.all([
-    reference,
-    ...others.map((candidate) => one(candidate, least)),
-  ]);
-  return { recorded: seen.recorded, reference: outcomes[0]!, outcomes };
+  const outcomes: Outcome[] = [];
+  let next = 0;
+  const lane = async (): Promise<void> => {
+    for (let i = next++; i < others.length; i = next++) {
+      outcomes[i] = await one(others[i]!, least);
+    }
+  };
+  const lanes = Math.min(runner.width, others.length);
+  const [first] = await Promise.all([reference, ...Array.from({ length: lanes }, lane)]);
+  return { recorded: seen.recorded, reference: first, outcomes: [first, ...outcomes] };
 }

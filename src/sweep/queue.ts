@@ -111,6 +111,7 @@ export async function queueRunner(url: string, path: string, kernel: string): Pr
     }
   };
   return {
+    width: Number.POSITIVE_INFINITY,
     run: (job) => Promise.race([ask(job), lost]),
     close: async () => {
       redis.removeAllListeners('close');
