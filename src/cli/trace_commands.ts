@@ -54,7 +54,11 @@ export function addTraceCommands(
     .description('Runs a command, or watches a process, and records what it does to its memory.')
     .argument('[command...]', 'the command, behind --')
     .option('-o, --output <trace>', 'the trace to write (default: trace.parquet)')
-    .option('-p, --pid <pid>', 'record this running process', parseCount(1, 2 ** 22))
+    .option(
+      '-p, --pid <pid>',
+      'record this running process and its descendants',
+      parseCount(1, 2 ** 22),
+    )
     .option('--seconds <n>', 'end the recording, and a command, after this time', parseSeconds)
     .option('--precise', 'each touch of shared memory; huge pages off for the whole machine')
     .option('--unprivileged', 'record as a user without rights would')

@@ -38,7 +38,7 @@ export function copyRow(
 }
 
 /**
- * Of a process that ran already: first what it had (`start`), then what perf saw. Its pages were
+ * Of processes that ran already: first what they had (`start`), then what perf saw. Their pages were
  * read while perf recorded, so that none is missing; one that was touched meanwhile is in both, and
  * its touch counts.
  *
@@ -48,23 +48,28 @@ export function copyRow(
  */
 export function mergeStart(start: Trace, writer: TraceWriter): Merge {
   const out = new TraceBuilder();
-  const pid = start.events.pid[0];
   const readUntil = start.events.time[0]!;
   let early: TraceBuilder | undefined = new TraceBuilder();
-  const touched = new Set<number>();
+  /** By process. */
+  const touched = new Map<number, Set<number>>();
+  for (let row = 0; row < start.events.rows; row++) {
+    const pid = start.events.pid[row]!;
+    if (!touched.has(pid)) touched.set(pid, new Set());
+  }
   const flush = (): void => {
     writer.append(out.events, 0, out.rows, out.names);
     out.clear();
   };
   /** The runs of a PRESENT row that no touch interrupts. */
   const present = (row: number): void => {
-    const { vpn, length } = start.events;
+    const { pid, vpn, length } = start.events;
+    const pages = touched.get(pid[row]!)!;
     const first = vpn[row]!;
     const end = first + length[row]! / 4096;
     for (let from = first; from < end; from++) {
-      if (touched.has(from)) continue;
+      if (pages.has(from)) continue;
       let to = from + 1;
-      while (to < end && !touched.has(to)) to++;
+      while (to < end && !pages.has(to)) to++;
       const at = copyRow(out, start.events, start.names, row);
       out.events.time[at] = 0;
       out.events.vpn[at] = from;
@@ -86,8 +91,8 @@ export function mergeStart(start: Trace, writer: TraceWriter): Merge {
       for (let row = 0; row < events.rows; row++) {
         if (early !== undefined && origin * 1e9 + events.time[row]! > readUntil) begin(early);
         copyRow(early ?? out, events, names, row);
-        if (early === undefined || events.op[row] !== OP_TOUCH || events.pid[row] !== pid) continue;
-        touched.add(events.vpn[row]!);
+        if (early === undefined || events.op[row] !== OP_TOUCH) continue;
+        touched.get(events.pid[row]!)?.add(events.vpn[row]!);
       }
       flush();
     },

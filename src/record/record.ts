@@ -22,11 +22,12 @@ import {
 import { makeRaw, type RawFolder, readReport, removeRaw, writeStart } from './raw_folder.ts';
 import { type PerfEnd, runPerf } from './run_perf.ts';
 import { sizeFiles, ThpGuard } from './thp_guard.ts';
+import { treeOf } from './tree.ts';
 import { ProcessWatch } from './watch.ts';
 
 export interface RecordOptions {
   readonly command: readonly string[];
-  /** Attach to this process in place of a command. */
+  /** Attach to this process, with its descendants, in place of a command. */
   readonly pid?: number;
   readonly output: string;
   /** "faultline 0.1.0". */
@@ -55,6 +56,8 @@ interface Plan {
   /** Library that the command preloads. */
   readonly preload: string | undefined;
   readonly raw: RawFolder;
+  /** Processes that run already: `options.pid` and its descendants; empty for a command. */
+  readonly pids: readonly number[];
 }
 
 const NOTHING = { rows: 0, meta: undefined, exitCode: undefined };
@@ -145,7 +148,8 @@ async function prepare(options: RecordOptions): Promise<Ready | Recorded> {
       found.push(recordDiagnostic('REC004', message));
     }
   }
-  return { plan: { rights, launcher, preload, raw }, found };
+  const pids = pid === undefined ? [] : treeOf(pid);
+  return { plan: { rights, launcher, preload, raw, pids }, found };
 }
 
 function perfArgs(options: RecordOptions, plan: Plan): string[] {
@@ -155,7 +159,7 @@ function perfArgs(options: RecordOptions, plan: Plan): string[] {
   else
     args.push('-c', '1', '-m', String(BUFFER_PAGES_SMALL), '-k', 'realtime', '-e', 'page-faults:u');
   // The clock that attachRows() notes.
-  if (options.pid !== undefined) return [...args, '-k', 'monotonic', '-p', String(options.pid)];
+  if (options.pid !== undefined) return [...args, '-k', 'monotonic', '-p', plan.pids.join(',')];
   args.push('--');
   // perf's stdout is its data: the command has its own as descriptor 3.
   if (launcher === undefined) args.push('sh', '-c', 'exec "$@" >&3 3>&-', 'sh');
@@ -214,21 +218,34 @@ async function run(
   start: TraceMeta,
   found: Diagnostic[],
 ): Promise<PerfEnd> {
-  const { raw, launcher } = plan;
+  const { raw, launcher, pids } = plan;
   const { pid } = options;
   let watch: ProcessWatch | undefined;
   const onAttached = (): void => {
     if (pid === undefined) return;
-    watch = new ProcessWatch(pid);
+    watch = new ProcessWatch(pids);
     const rows = new TraceBuilder();
     const files = new FileNames();
+    for (const each of pids) {
+      try {
+        attachRows(rows, files, each);
+      } catch (error) {
+        const isGone = each !== pid && commandOf(each) === undefined;
+        const message = `the pages of process ${each} cannot be read: ${(error as Error).message}`;
+        if (!isGone) found.push(recordDiagnostic('REC004', message));
+      }
+    }
+    const late = treeOf(pid).filter((each) => !pids.includes(each));
+    if (late.length > 0) {
+      const message = `born while perf was starting, these processes may lack their beginning: ${late.join(', ')}`;
+      found.push(recordDiagnostic('REC004', message));
+    }
     try {
-      attachRows(rows, files, pid);
       const [seconds, nanoseconds] = process.hrtime();
       rows.events.time.fill(seconds * 1e9 + nanoseconds, 0, rows.rows);
       writeStart(raw, { ...start, files: [...files.files.values()] }, rows);
     } catch (error) {
-      const message = `the pages of process ${pid} cannot be read: ${(error as Error).message}`;
+      const message = `what process ${pid} has cannot be written: ${(error as Error).message}`;
       found.push(recordDiagnostic('REC004', message));
     }
   };
@@ -267,7 +284,8 @@ function startMeta(options: RecordOptions, plan: Plan): TraceMeta {
     date: new Date().toISOString(),
     machine: thisMachine(),
     settings,
-    thpDisabled: precise || areAllNever(settings) || (pid !== undefined && hasThpOff(pid)),
+    thpDisabled:
+      precise || areAllNever(settings) || (pid !== undefined && plan.pids.every(hasThpOff)),
   };
 }
 

@@ -1,4 +1,4 @@
-/** What the kernel counts of a running process, from one moment to another: the check of a recording. */
+/** What the kernel counts of running processes, from one moment to another: the check of a recording. */
 import { readFileSync } from 'node:fs';
 
 interface Counts {
@@ -29,36 +29,53 @@ function countsOf(pid: number): Counts | undefined {
 }
 
 export class ProcessWatch {
-  readonly #pid: number;
-  readonly #first: Counts | undefined;
+  readonly #pids: readonly number[];
+  readonly #first = new Map<number, Counts>();
   readonly #begin = performance.now();
   #most = 0;
 
-  constructor(pid: number) {
-    this.#pid = pid;
-    this.#first = countsOf(pid);
+  /** A process and its descendants. */
+  constructor(pids: readonly number[]) {
+    this.#pids = pids;
+    for (const pid of pids) {
+      const counts = countsOf(pid);
+      if (counts !== undefined) this.#first.set(pid, counts);
+    }
     this.look();
   }
 
   /** To be called now and then: the largest size is that of these moments. */
-  look(): Counts | undefined {
-    const now = countsOf(this.#pid);
-    if (now !== undefined && now.rss > this.#most) this.#most = now.rss;
-    return now;
+  look(): Map<number, Counts> {
+    const found = new Map<number, Counts>();
+    for (const pid of this.#first.keys()) {
+      const now = countsOf(pid);
+      if (now === undefined) continue;
+      found.set(pid, now);
+      if (now.rss > this.#most) this.#most = now.rss;
+    }
+    return found;
   }
 
   /**
    * A line of the report (build_launcher.ts): the difference since the beginning. '' when the
-   * process has ended meanwhile: nobody but its parent knows then.
+   * process has ended meanwhile: nobody but its parent knows then. A descendant that has ended is
+   * in its parent's counts with all that it ever took, of which its own beginning is taken away.
    */
   report(): string {
     const last = this.look();
-    const first = this.#first;
-    if (first === undefined || last === undefined) return '';
+    const root = this.#pids[0]!;
+    if (!this.#first.has(root) || !last.has(root)) return '';
+    let minflt = 0;
+    let majflt = 0;
     // A record that was set while we watched is exact; else we have only what we saw.
-    const peak = last.peak > first.peak ? last.peak : this.#most;
+    let peak = this.#most;
+    for (const [pid, first] of this.#first) {
+      const now = last.get(pid);
+      minflt += (now?.minflt ?? 0) - first.minflt;
+      majflt += (now?.majflt ?? 0) - first.majflt;
+      if (now !== undefined && now.peak > first.peak) peak = Math.max(peak, now.peak);
+    }
     const microseconds = Math.round((performance.now() - this.#begin) * 1000);
-    const faults = `${last.minflt - first.minflt} ${last.majflt - first.majflt}`;
-    return `exit -1 0 ${faults} ${peak} ${microseconds}\n`;
+    return `exit -1 0 ${minflt} ${majflt} ${peak} ${microseconds}\n`;
   }
 }

@@ -168,6 +168,37 @@ describe.skipIf(why !== '')(`record, with perf ${why}`, () => {
     });
   });
 
+  it('watches the descendants that a running process has already', async () => {
+    await withFolderWhile(async (folder) => {
+      const out = join(folder, 't.parquet');
+      const grow = `${compiled(folder)} 100000 500`;
+      // Its child is a shell, whose children grow.
+      const script = `sh -c '${grow} & ${grow} & wait' & echo $$; wait`;
+      const { child, line } = await begun(['setsid', 'sh', '-c', script]);
+      try {
+        await pause(300);
+        const ran = faultline(['record', '--pid', line, '--seconds', '1', '-o', out, '--json']);
+        expect(ran.code).toBe(0);
+        const { summary, meta } = documentOf(ran.stdout);
+        expect(meta).toMatchObject({ mode: 'attached', lost: 0 });
+        expect(summary.processes).toBe(4);
+        const [one, two] = summary.byProcess;
+        for (const each of [one, two]) {
+          expect(each.image).toContain('/grow');
+          expect(each.faults ?? each.touches).toBeGreaterThan(200);
+        }
+        expect(one.pid).not.toBe(two.pid);
+        const replayed = documentOf(faultline(['replay', out, '--json']).stdout);
+        // What each of them had before.
+        expect(replayed.peak.memory).toBeGreaterThan(8 << 20);
+        const { minflt } = meta.measured;
+        expect(Math.abs(replayed.faults.total - minflt)).toBeLessThanOrEqual(minflt * 0.05);
+      } finally {
+        process.kill(-child.pid!, 'SIGKILL');
+      }
+    });
+  });
+
   it('ends with Ctrl-C, says so, and the trace is good', async () => {
     await withFolderWhile(async (folder) => {
       const out = join(folder, 't.parquet');
