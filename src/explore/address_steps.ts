@@ -151,7 +151,7 @@ export class AddressSteps {
     if (isRegistered === (a.arg === UFFDIO_REGISTER)) return false;
     if (a.arg === UFFDIO_COPY) {
       const content = (): number => world.sm.steps + 1;
-      const done = mfillAtomic(m, m.vma.uffd[v]!, mm, a.at, a.pages, UFFD_COPY, false, content);
+      const done = mfillAtomic(m, mm, a.at, a.pages, UFFD_COPY, false, content);
       if (done < 0) return false;
       this.ghost.put(mm, v, a.at);
       return true;

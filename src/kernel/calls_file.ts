@@ -28,9 +28,11 @@ import { fileOf } from './fd_table.ts';
 import { fileName, isRegular, readFile, type Source, writeFile } from './file_io.ts';
 import { knobFor, writeProc } from './proc_paths.ts';
 import type { CallTable, KernelState } from './state.ts';
-import { touchRange } from './user_copy.ts';
+import { touchRange, zeroRange } from './user_copy.ts';
 import { type Args, isInt, type Outcome } from './values.ts';
 
+/** Neither read nor written: it has no such operation. */
+const EVENTPOLL = 'anon_inode:[eventpoll]';
 const OUTSIDE = 'bytes of files, pipes and terminals are not part of memory';
 /** MAX_RW_COUNT. */
 const MAX_RW_COUNT = 0x7ffff000;
@@ -51,6 +53,7 @@ function write(k: KernelState, t: TaskRow, a: Args, at: number): Outcome {
   const special = k.special.get(file);
   if (special?.kind === 'file') return writeSpecial(k, t, special.path, a, count);
   const kind = m.inode.kind[inode];
+  if (nameOf(k, file) === EVENTPOLL && k.observed === undefined) return -EINVAL;
   if (kind === FS_ZERO || kind === FS_NO_MMAP)
     return copiedOut(k, t, a, count, kind === FS_ZERO || fileName(k, file) === '/dev/null');
   if (kind !== FS_SHMEM && kind !== FS_DISK) return kind === FS_HUGETLB ? -EINVAL : -EINVAL;
@@ -101,7 +104,10 @@ function read(k: KernelState, t: TaskRow, a: Args, at: number): Outcome {
     return { ignored: OUTSIDE };
   }
   const kind = m.inode.kind[inode];
-  if (kind === FS_ZERO) return target === undefined ? count : touchRange(m, t, target, count, true);
+  if (kind === FS_ZERO) {
+    if (target === undefined || count === 0) return count;
+    return zeroRange(m, t, target, count) || -EFAULT;
+  }
   if ((m.inode.flags[inode]! & INODE_DIRECTORY) !== 0) return -EISDIR;
   const special = k.special.get(file);
   const pos = at >= 0 ? at : m.file.pos[file]!;
@@ -114,10 +120,19 @@ function read(k: KernelState, t: TaskRow, a: Args, at: number): Outcome {
   } else if (kind === FS_SHMEM || kind === FS_DISK) {
     if ((m.inode.flags[inode]! & INODE_SIZE_UNKNOWN) !== 0) return { ignored: OUTSIDE };
     done = readFile(m, t, file, pos, count, target);
-  } else return kind === FS_SECRET || kind === FS_HUGETLB ? -EINVAL : { ignored: OUTSIDE };
+  } else if (kind === FS_HUGETLB) {
+    // The pool is empty: all of the file is a hole.
+    done = Math.max(0, Math.min(count, m.inode.size[inode]! - pos));
+    if (target !== undefined && done > 0) done = zeroRange(m, t, target, done) || -EFAULT;
+  } else if (nameOf(k, file) === '/dev/null') done = 0;
+  else if (kind === FS_SECRET || nameOf(k, file) === EVENTPOLL) return -EINVAL;
+  else return { ignored: OUTSIDE };
   if (done > 0 && at < 0) m.file.pos[file] = pos + done;
   return done;
 }
+
+/** Descriptions without a position of their own (FMODE_PREAD and FMODE_PWRITE are not set). */
+const STREAM = /^(pipe|socket|anon_inode):|^\/dev\/(tty|pts)|^\/secretmem/;
 
 function positioned(
   k: KernelState,
@@ -128,7 +143,7 @@ function positioned(
   const at = a.signed(3);
   if (at < 0) return -EINVAL;
   const file = fileOf(k, t, a.int(0));
-  if (file !== 0 && k.m.inode.kind[k.m.file.inode[file]!] === FS_NO_MMAP && !k.special.has(file)) {
+  if (file !== 0 && STREAM.test(nameOf(k, file))) {
     return k.observed === undefined ? -ESPIPE : { ignored: OUTSIDE };
   }
   return call(k, t, a, at);

@@ -11,6 +11,7 @@ import {
   INODE_NORESERVE,
   INODE_UNEVICTABLE,
   O_CLOEXEC,
+  O_LARGEFILE,
   O_RDWR,
 } from '../mm/fs_types.ts';
 import { hugetlbFileSetup, hugetlbPages } from '../mm/hugetlb.ts';
@@ -64,6 +65,7 @@ function memfdFile(k: KernelState, t: TaskRow, name: string, flags: number): num
     seals = F_SEAL_EXEC;
   } else if ((flags & MFD_ALLOW_SEALING) !== 0) seals = 0;
   m.inode.seals[inode] = seals;
+  m.file.flags[file] = m.file.flags[file]! | O_LARGEFILE;
   return file;
 }
 
@@ -76,7 +78,13 @@ function memfdSecret(k: KernelState, t: TaskRow, a: Args): Outcome {
   m.inode.flags[inode] = INODE_UNEVICTABLE;
   m.inode.mode[inode] = 0o100600;
   m.inode.ino[inode] = k.nextIno++;
-  const file = newFile(m, inode, FMODE_READ | FMODE_WRITE, O_RDWR, internName(m, '/secretmem'));
+  const file = newFile(
+    m,
+    inode,
+    FMODE_READ | FMODE_WRITE,
+    O_RDWR | O_LARGEFILE,
+    internName(m, '/secretmem'),
+  );
   return install(k, t, file, a.int(0) !== 0);
 }
 

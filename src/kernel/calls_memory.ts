@@ -7,7 +7,6 @@ import {
   EFAULT,
   EIDRM,
   EINVAL,
-  ENOMEM,
   ENOSPC,
   ESRCH,
   type TaskRow,
@@ -16,9 +15,9 @@ import {
 } from '../base/index.ts';
 import { sysBrk } from '../mm/brk.ts';
 import { sysMadvise } from '../mm/madvise.ts';
-import { sysMincore } from '../mm/mincore.ts';
+import { type CopyOut, sysMincore } from '../mm/mincore.ts';
 import { sysMlock, sysMlock2, sysMlockall, sysMunlock, sysMunlockall } from '../mm/mlock.ts';
-import { MADV_COLLAPSE, MAP_ANONYMOUS, MAP_SHARED, PROT_WRITE, pagesCeil } from '../mm/mman.ts';
+import { MADV_COLLAPSE, MAP_ANONYMOUS, MAP_SHARED, PROT_WRITE } from '../mm/mman.ts';
 import { sysMmap } from '../mm/mmap.ts';
 import { sysMprotect } from '../mm/mprotect.ts';
 import { sysMremap } from '../mm/mremap.ts';
@@ -27,11 +26,10 @@ import { sysMsync } from '../mm/msync.ts';
 import { sysMunmap } from '../mm/munmap.ts';
 import { sysProcessMadvise } from '../mm/process_madvise.ts';
 import { sysRemapFilePages } from '../mm/remap_file_pages.ts';
-import { vmaLookup } from '../mm/vma_tree.ts';
 import { fileForMap } from './assume.ts';
 import { rawFile } from './fd_table.ts';
 import type { CallTable, KernelState } from './state.ts';
-import { touchRange } from './user_copy.ts';
+import { copyBytes } from './user_copy.ts';
 import { type Args, field, isInt, isStruct, type Outcome, type Value } from './values.ts';
 
 /** A page number or -errno as the call's value. */
@@ -62,18 +60,15 @@ function mmap(k: KernelState, t: TaskRow, a: Args): Outcome {
 }
 
 function mincore(k: KernelState, t: TaskRow, a: Args): Outcome {
+  const { m } = k;
   const vec = a.values[2];
   const valid = !isInt(vec) || vec.hi < TASK_HI;
-  const done = sysMincore(k.m, t, a.u64(0), a.u64(1), null, valid);
-  const pages = pagesCeil(a.u64(1));
-  if (!isInt(vec) || pages === 0 || (done !== 0 && done !== -ENOMEM)) return done;
   // A log tells of success where the vector lies in memory that the model does not know.
-  if (k.observed !== undefined && k.observed.errno !== EFAULT) return done;
-  const first = word.pageOf(a.u64(0));
-  // The part before a hole is copied out before the hole is met.
-  if (done === -ENOMEM && vmaLookup(k.m, k.m.task.mm[t]!, first) === 0) return done;
-  const bytes = done === 0 ? pages : 1;
-  return touchRange(k.m, t, vec, bytes, true) < bytes ? -EFAULT : done;
+  const looks = isInt(vec) && (k.observed === undefined || k.observed.errno === EFAULT);
+  const copyOut: CopyOut | null = looks
+    ? (from, bytes) => copyBytes(m, t, word.add(vec, word.fromNumber(from)), bytes)
+    : null;
+  return sysMincore(m, t, a.u64(0), a.u64(1), copyOut, valid);
 }
 
 /** High word of TASK_SIZE: what lies above is no user memory (access_ok). */
@@ -108,6 +103,7 @@ function processMadvise(k: KernelState, t: TaskRow, a: Args): Outcome {
   const ranges = iovec(a.values[1]);
   if (ranges === undefined) return { unmodelled: 'process_madvise with an iovec in memory' };
   if (ranges.length !== a.num(2)) return { unmodelled: 'process_madvise with part of its iovec' };
+  if (!a.isZero(4)) return -EINVAL;
   const fd = a.int(0);
   let target = t;
   if (fd !== PIDFD_SELF && fd !== PIDFD_SELF_THREAD) {

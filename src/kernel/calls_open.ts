@@ -11,6 +11,7 @@ import {
   EISDIR,
   ENOENT,
   ENOTDIR,
+  EXDEV,
   type InodeRow,
   type TaskRow,
   word,
@@ -40,9 +41,11 @@ import {
   describe,
   kindOf,
   makeInode,
-  modeOf,
   plainInode,
   removeName,
+  renameOpen,
+  rightsOf,
+  superblockOf,
 } from './namespace.ts';
 import { knobFor } from './proc_paths.ts';
 import type { CallTable, Handler, KernelState } from './state.ts';
@@ -81,14 +84,14 @@ function lookup(k: KernelState, t: TaskRow, path: string, flags: number, mode: n
   const directory = k.directories.has(path);
   if (directory) {
     if ((flags & O_CREAT) !== 0) return (flags & O_EXCL) !== 0 ? -EEXIST : -EISDIR;
-    if ((modeOf(flags) & FMODE_WRITE) !== 0) return -EISDIR;
+    if ((rightsOf(flags) & FMODE_WRITE) !== 0) return -EISDIR;
     return plainInode(k, path, true);
   }
   if ((flags & O_DIRECTORY) !== 0) return k.names.has(path) ? -ENOTDIR : -ENOENT;
   const known = k.names.get(path);
   if (known !== undefined) {
     if ((flags & O_CREAT) !== 0 && (flags & O_EXCL) !== 0) return -EEXIST;
-    return mayOpen(k, t, known, modeOf(flags)) ? known : -EACCES;
+    return mayOpen(k, t, known, rightsOf(flags)) ? known : -EACCES;
   }
   const kind = kindOf(k, path);
   if (path.startsWith('/dev/') && !path.startsWith('/dev/shm/')) {
@@ -97,7 +100,7 @@ function lookup(k: KernelState, t: TaskRow, path: string, flags: number, mode: n
   if (path.startsWith('/proc/') || path.startsWith('/sys/')) {
     const knob = knobFor(k, t, path);
     if (knob === undefined) return -ENOENT;
-    if ((modeOf(flags) & FMODE_WRITE) !== 0 && !knob.writable) return -EACCES;
+    if ((rightsOf(flags) & FMODE_WRITE) !== 0 && !knob.writable) return -EACCES;
     return plainInode(k, path, false);
   }
   if ((flags & O_CREAT) === 0) return -ENOENT;
@@ -111,7 +114,7 @@ const DEVICES = ['/dev/zero', '/dev/null', '/dev/full', '/dev/random', '/dev/ura
 
 function openTmpfile(k: KernelState, t: TaskRow, dir: string, flags: number): number {
   if (!k.directories.has(dir)) return -ENOENT;
-  if ((modeOf(flags) & FMODE_WRITE) === 0) return -EINVAL;
+  if ((rightsOf(flags) & FMODE_WRITE) === 0) return -EINVAL;
   const path = `${dir === '/' ? '' : dir}/#${k.nextIno}`;
   const inode = makeInode(k, t, path, kindOf(k, path));
   const fd = finishOpen(k, t, inode, path, flags);
@@ -146,12 +149,11 @@ function open(k: KernelState, t: TaskRow, dirfd: number, a: Args, at: number): O
   if (k.observed !== undefined) return openedInLog(k, t, path, flags);
   if ((flags & O_PATH) === 0 && (flags & O_TMPFILE) === O_TMPFILE)
     return openTmpfile(k, t, path, flags);
-  if ((flags & 3) === 3) return -EINVAL;
   const both = O_CREAT | O_DIRECTORY;
   if ((flags & O_PATH) === 0 && (flags & both) === both) return -EINVAL;
   const inode = lookup(k, t, path, flags, a.int(at + 2));
   if (inode < 0) return inode;
-  if ((flags & O_TRUNC) !== 0 && (modeOf(flags) & FMODE_WRITE) !== 0) {
+  if ((flags & O_TRUNC) !== 0 && (rightsOf(flags) & FMODE_WRITE) !== 0) {
     truncateSetsize(k.m, inode, 0);
   }
   return finishOpen(k, t, inode, path, flags);
@@ -194,6 +196,11 @@ function relink(
 ): Outcome {
   if (typeof from === 'number') return from;
   if (typeof to === 'number') return to;
+  if (k.observed === undefined) {
+    const parents = [from, to].map((path) => path.slice(0, path.lastIndexOf('/')) || '/');
+    if (parents.some((path) => !k.directories.has(path))) return -ENOENT;
+    if (superblockOf(k, parents[0]!) !== superblockOf(k, parents[1]!)) return -EXDEV;
+  }
   const inode = k.names.get(from);
   if (inode === undefined) return k.directories.has(from) ? moveDirectory(k, from, to) : -ENOENT;
   if (from === to) return keep ? -EEXIST : 0;
@@ -201,7 +208,10 @@ function relink(
   if (k.names.has(to)) removeName(k, to);
   k.names.set(to, inode);
   if (keep) k.m.inode.nlink[inode]!++;
-  else k.names.delete(from);
+  else {
+    k.names.delete(from);
+    renameOpen(k, inode, from, to);
+  }
   return 0;
 }
 
@@ -212,6 +222,7 @@ function moveDirectory(k: KernelState, from: string, to: string): Outcome {
     if (!name.startsWith(from + '/')) continue;
     k.names.delete(name);
     k.names.set(to + name.slice(from.length), inode);
+    renameOpen(k, inode, name, to + name.slice(from.length));
   }
   return 0;
 }

@@ -155,21 +155,31 @@ function fixCaps(k: KernelState, t: TaskRow, oldRoot: boolean, oldEuid: number):
   k.creds.set(t, creds);
 }
 
-/** setresuid() with -1 for "keep"; 0 or -EPERM. */
+/** The ids that a task may take without privilege: real, effective, saved. */
+function ownIds(k: KernelState, t: TaskRow): number[] {
+  const { uid, euid } = k.m.task;
+  return [uid[t]!, euid[t]!, k.creds.get(t)?.suid ?? euid[t]!];
+}
+
+/** Sets the ids, -1 for "keep", and what follows for the capabilities. */
 function setUids(k: KernelState, t: TaskRow, ruid: number, euid: number, suid: number): number {
   const { m } = k;
   const creds = k.creds.get(t) ?? { suid: m.task.euid[t]!, permitted: m.task.caps[t]! };
   k.creds.set(t, creds);
   const mine = [m.task.uid[t]!, m.task.euid[t]!, creds.suid];
-  const wanted = [ruid, euid, suid];
-  if (!capable(m, t, CAP_SETUID) && wanted.some((id) => id !== -1 && !mine.includes(id)))
-    return -EPERM;
   const oldRoot = mine.includes(0);
   if (ruid !== -1) m.task.uid[t] = ruid;
   if (euid !== -1) m.task.euid[t] = euid;
   if (suid !== -1) creds.suid = suid;
   fixCaps(k, t, oldRoot, mine[1]!);
   return 0;
+}
+
+function setresuid(k: KernelState, t: TaskRow, a: Args): Outcome {
+  const wanted = [a.int(0), a.int(1), a.int(2)] as const;
+  const mine = ownIds(k, t);
+  const isOwn = wanted.every((id) => id === -1 || mine.includes(id));
+  return isOwn || capable(k.m, t, CAP_SETUID) ? setUids(k, t, ...wanted) : -EPERM;
 }
 
 function setuid(k: KernelState, t: TaskRow, a: Args): Outcome {
@@ -191,12 +201,7 @@ function setreuid(k: KernelState, t: TaskRow, a: Args): Outcome {
   }
   const newEuid = euid === -1 ? m.task.euid[t]! : euid;
   const saved = ruid !== -1 || (euid !== -1 && euid !== m.task.uid[t]) ? newEuid : -1;
-  const caps = m.task.caps[t]!;
-  m.task.caps[t] = caps | CAP_SETUID;
-  const oldCaps = caps & CAP_SETUID;
-  const done = setUids(k, t, ruid, euid, saved);
-  if (oldCaps === 0) m.task.caps[t] = m.task.caps[t]! & ~CAP_SETUID;
-  return done;
+  return setUids(k, t, ruid, euid, saved);
 }
 
 /** Kernel numbers of the capabilities that the model knows. */
@@ -335,7 +340,7 @@ export const PROCESS_CALLS: CallTable = {
   getegid: ['', (k) => identity(k, 0)],
   setuid: ['u', setuid],
   setreuid: ['uu', setreuid],
-  setresuid: ['uuu', (k, t, a) => setUids(k, t, a.int(0), a.int(1), a.int(2))],
+  setresuid: ['uuu', setresuid],
   setgid: ['u', ignored],
   setregid: ['uu', ignored],
   setresgid: ['uuu', ignored],

@@ -52,7 +52,8 @@ import { capable } from '../mm/util.ts';
 import { OPS_SHM } from '../mm/vm_flags.ts';
 import { findVma, findVmaIntersection } from '../mm/vma_tree.ts';
 import type { CallTable, KernelState, ShmSegment } from './state.ts';
-import type { Args, Outcome } from './values.ts';
+import { copyBytes } from './user_copy.ts';
+import { type Args, isInt, type Outcome } from './values.ts';
 
 const IPC_PRIVATE = 0;
 const IPC_CREAT = 0o1000;
@@ -330,8 +331,7 @@ function shmctl(k: KernelState, t: TaskRow, a: Args): Outcome {
   const owner = s.uid === m.task.euid[t];
   switch (cmd) {
     case IPC_STAT:
-      if (!permitted(k, t, s, 0o444)) return -EACCES;
-      return a.isZero(2) || a.u64(2).hi >= KERNEL_HI ? -EFAULT : 0;
+      return shmStat(k, t, s, a);
     case SHM_LOCK:
     case SHM_UNLOCK:
       return shmLock(k, t, s, cmd === SHM_LOCK);
@@ -347,6 +347,20 @@ function shmctl(k: KernelState, t: TaskRow, a: Args): Outcome {
   filePut(m, file);
   return 0;
 }
+
+/** IPC_STAT: the segment's description goes to the caller's memory; its first word is the key. */
+function shmStat(k: KernelState, t: TaskRow, s: ShmSegment, a: Args): Outcome {
+  if (!permitted(k, t, s, 0o444)) return -EACCES;
+  const to = a.values[2];
+  if (!isInt(to)) return a.has(2) ? 0 : -EFAULT;
+  if (k.observed !== undefined) return a.isZero(2) || to.hi >= KERNEL_HI ? -EFAULT : 0;
+  const bytes = new Uint8Array(SHMID_DS_BYTES);
+  new DataView(bytes.buffer).setInt32(0, s.key, true);
+  return copyBytes(k.m, t, to, bytes) ? 0 : -EFAULT;
+}
+
+/** sizeof(struct shmid64_ds). */
+const SHMID_DS_BYTES = 112;
 
 function shmLock(k: KernelState, t: TaskRow, s: ShmSegment, on: boolean): Outcome {
   const { m } = k;

@@ -176,7 +176,7 @@ function copy(k: KernelState, t: TaskRow, u: Row, s: StructValue): Outcome {
   if (word.compare(word.add(src, word.fromNumber(pages * 4096)), src) <= 0) return -EINVAL;
   const wp = (mode & 2) !== 0;
   const mm = m.uffd.mm[u]!;
-  const done = mfillAtomic(m, u, mm, dst.start, pages, UFFD_COPY, wp, (i) => {
+  const done = mfillAtomic(m, mm, dst.start, pages, UFFD_COPY, wp, (i) => {
     const at = word.add(src, word.fromNumber(i * 4096));
     if (touchRange(m, t, at, 4096, false) < 4096) return -EFAULT;
     return word.offsetOf(at) === 0 ? userByte(m, t, at) : m.nextContent++;
@@ -191,7 +191,7 @@ function fill(k: KernelState, u: Row, s: StructValue, what: number, modes: numbe
   const mode = field(s, 'mode', '1')?.lo ?? 0;
   if ((mode & ~modes) !== 0) return -EINVAL;
   const wp = what === UFFD_CONTINUE && (mode & 2) !== 0;
-  const done = mfillAtomic(m, u, m.uffd.mm[u]!, r.start, r.end - r.start, what, wp, () => 0);
+  const done = mfillAtomic(m, m.uffd.mm[u]!, r.start, r.end - r.start, what, wp, () => 0);
   return filled(done, r.end - r.start);
 }
 

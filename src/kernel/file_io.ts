@@ -215,10 +215,10 @@ export function readFile(
     }
     if (copied === n) continue;
     const done = from - pos + copied;
-    if (onDisk && done > 0) m.file.prevEnd[file] = pos + done;
+    if (onDisk) m.file.prevEnd[file] = pos + done + 1;
     return done > 0 ? done : -EFAULT;
   }
-  if (onDisk) m.file.prevEnd[file] = pos + bytes;
+  if (onDisk) m.file.prevEnd[file] = pos + bytes + 1;
   return bytes;
 }
 

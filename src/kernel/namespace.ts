@@ -39,6 +39,7 @@ import {
   O_WRONLY,
 } from '../mm/fs_types.ts';
 import { internName } from '../mm/mm_types.ts';
+import { DELETED } from '../mm/vma_names.ts';
 import type { KernelState } from './state.ts';
 
 /** Directories that every system has. */
@@ -159,7 +160,15 @@ export function plainInode(k: KernelState, path: string, directory: boolean): In
   return inode;
 }
 
-/** FMODE_* that open(2) flags ask for. */
+/**
+ * The rights that open(2) flags ask for, as FMODE_READ and FMODE_WRITE. Access mode 3 asks for both
+ * and gives neither. Source: include/linux/fs.h ACC_MODE(), OPEN_FMODE(), 6.18.
+ */
+export function rightsOf(flags: number): number {
+  return (flags & O_ACCMODE) === O_ACCMODE ? FMODE_READ | FMODE_WRITE : modeOf(flags);
+}
+
+/** FMODE_* that a description opened with these flags has. */
 export function modeOf(flags: number): number {
   if ((flags & O_PATH) !== 0) return FMODE_PATH;
   const access = flags & O_ACCMODE;
@@ -180,12 +189,28 @@ export function describe(k: KernelState, inode: InodeRow, path: string, flags: n
   return newFile(k.m, inode, modeOf(flags), kept, internName(k.m, path));
 }
 
+/**
+ * A name of an inode became another, or went: descriptions that were opened by it follow, as
+ * d_path() shows (fs/d_path.c, 6.18).
+ */
+export function renameOpen(k: KernelState, inode: InodeRow, from: string, to: string): void {
+  const { m } = k;
+  const old = internName(m, from);
+  for (let file = 1; file < m.file.used; file++) {
+    if (m.file.refs[file]! > 0 && m.file.inode[file] === inode && m.file.name[file] === old) {
+      m.file.name[file] = internName(m, to);
+    }
+  }
+}
+
 /** Takes a name away; an inode without names and holders goes with its pages. */
 export function removeName(k: KernelState, path: string): number {
   const inode = k.names.get(path);
   if (inode === undefined) return -ENOENT;
   k.names.delete(path);
   const { m } = k;
+  // Without any name all its descriptions are shown as deleted (vmaName()).
+  if (m.inode.nlink[inode]! > 1) renameOpen(k, inode, path, `${path}${DELETED}`);
   inodeGet(m, inode);
   m.inode.nlink[inode]!--;
   inodePut(m, inode);

@@ -46,6 +46,32 @@ export function touchRange(
   return length;
 }
 
+/** Copies to [addr, addr + length) what `byteAt` gives: the bytes that could be written. */
+function copyOut(
+  m: Machine,
+  task: TaskRow,
+  addr: U64,
+  length: number,
+  byteAt: (i: number) => number,
+): number {
+  const done = touchRange(m, task, addr, length, true);
+  const offset = word.offsetOf(addr);
+  for (let at = offset === 0 ? 0 : PAGE_SIZE - offset; at < done; at += PAGE_SIZE) {
+    storeContent(m, task, word.pageOf(word.add(addr, word.fromNumber(at))), byteAt(at));
+  }
+  return done;
+}
+
+/** Zeros to [addr, addr + length): the bytes that could be written, from the front. */
+export function zeroRange(m: Machine, task: TaskRow, addr: U64, length: number): number {
+  return copyOut(m, task, addr, length, () => 0);
+}
+
+/** copy_to_user() of all the bytes. */
+export function copyBytes(m: Machine, task: TaskRow, addr: U64, bytes: Uint8Array): boolean {
+  return copyOut(m, task, addr, bytes.length, (i) => bytes[i]!) === bytes.length;
+}
+
 /** Bytes of [addr, addr + length) that can be read without a fault, from the front. */
 export function presentBytes(m: Machine, task: TaskRow, addr: U64, length: number): number {
   const first = word.pageOf(addr);

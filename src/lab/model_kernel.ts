@@ -165,7 +165,9 @@ export class ModelKernel {
       case 'call':
         return this.#call(step, op.name, op.args, task);
       case 'echo': {
-        const stored = this.kernel.writeFile(this.pathOf(op.path), `${op.value}\n`, task);
+        // A line without a task is the administrator's, whoever the first task has become.
+        const writer = step.task === '' ? 0 : task;
+        const stored = this.kernel.writeFile(this.pathOf(op.path), `${op.value}\n`, writer);
         return stored < 0 ? { errno: -stored } : { value: word.fromNumber(op.value.length + 1) };
       }
       case 'cat': {

@@ -55,16 +55,20 @@ function mayKnow(m: Machine, task: TaskRow, v: VmaRow): boolean {
   return file !== 0 && mayWriteFile(m, task, m.file.inode[file]!);
 }
 
+/** Takes the bytes of a chunk that begins at page `from` of the range; false: it cannot. */
+export type CopyOut = (from: Pages, bytes: Uint8Array) => boolean;
+
 /**
- * mincore(2). `vec` receives one byte a page; it is as long as the range, and left as it is where
- * an error ends the walk. `vecValid` false: the vector is no user memory.
+ * mincore(2): one byte a page, handed to `copyOut` (null: nobody looks) for each VMA or CHUNK, so
+ * that what lies before a hole has been copied when the hole is met. `vecValid` false: the vector
+ * is no user memory.
  */
 export function sysMincore(
   m: Machine,
   task: TaskRow,
   addr: U64,
   len: U64,
-  vec: Uint8Array | null,
+  copyOut: CopyOut | null,
   vecValid: boolean,
 ): Errno {
   if (!isPageAligned(addr)) return -EINVAL;
@@ -78,10 +82,13 @@ export function sysMincore(
     const v = vmaLookup(m, mm, at);
     if (v === 0) return -ENOMEM;
     const stop = Math.min(m.vma.end[v]!, end, at + CHUNK);
-    const known = mayKnow(m, task, v);
-    for (; at < stop; at++) {
-      if (vec !== null) vec[at - start] = known ? resident(m, v, at) : 1;
+    if (copyOut !== null) {
+      const known = mayKnow(m, task, v);
+      const bytes = new Uint8Array(stop - at);
+      for (let i = 0; i < bytes.length; i++) bytes[i] = known ? resident(m, v, at + i) : 1;
+      if (!copyOut(at - start, bytes)) return -EFAULT;
     }
+    at = stop;
   }
   return 0;
 }

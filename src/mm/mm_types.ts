@@ -176,7 +176,7 @@ const FILE = {
   raAsync: 'i32',
   raOrder: 'i32',
   mmapMiss: 'i32',
-  /** Bytes up to which the last read(2) came (prev_pos); 0: there was none. */
+  /** Bytes up to which the last read(2) came (prev_pos), plus one; 0: there was none. */
   prevEnd: 'f64',
 } as const;
 

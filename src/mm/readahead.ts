@@ -138,7 +138,7 @@ export function syncReadahead(
   const { raStart, raSize, raAsync, raOrder, prevEnd } = m.file;
   const max = m.settings.readAheadPages;
   // The page of prev_pos; before the first read that is -1, which no page follows.
-  const step = index - Math.floor(prevEnd[file]! / 4096);
+  const step = index - Math.floor((prevEnd[file]! - 1) / 4096);
   const follows = prevEnd[file]! > 0 && step >= 0 && step <= 1;
   if (index === 0 || wanted > max || follows) {
     raStart[file] = index;

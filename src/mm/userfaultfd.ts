@@ -54,11 +54,14 @@ export const UFFD_ZEROPAGE = 1;
 export const UFFD_CONTINUE = 2;
 export const UFFD_POISON = 3;
 
-/** The VMA of a destination range: registered with this context, in one piece, or -ENOENT. */
-function destination(m: Machine, uffd: Row, mm: MmRow, start: Vpn, pages: number): VmaRow {
+/**
+ * The VMA of a destination range: registered, with whichever context, and in one piece; or -ENOENT.
+ * Source: mm/userfaultfd.c validate_dst_vma(), 6.18.
+ */
+function destination(m: Machine, mm: MmRow, start: Vpn, pages: number): VmaRow {
   const v = vmaLookup(m, mm, start);
   if (v === 0 || start + pages > m.vma.end[v]!) return -ENOENT;
-  return m.vma.uffd[v] === uffd ? v : -ENOENT;
+  return m.vma.uffd[v] !== 0 ? v : -ENOENT;
 }
 
 /** vma_is_shmem(): SysV segments have operations of their own. */
@@ -107,7 +110,6 @@ function install(
  */
 export function mfillAtomic(
   m: Machine,
-  uffd: Row,
   mm: MmRow,
   start: Vpn,
   pages: number,
@@ -119,7 +121,7 @@ export function mfillAtomic(
   const found = vmaLookup(m, mm, start);
   if (found === 0) return -ENOENT;
   if ((m.vma.flags[found]! & VM_SHARED) === 0 && anonVmaPrepare(m, found) !== 0) return -ENOMEM;
-  const v = destination(m, uffd, mm, start, pages);
+  const v = destination(m, mm, start, pages);
   if (v < 0) return v;
   const shared = (m.vma.flags[v]! & VM_SHARED) !== 0;
   if (m.vma.ops[v] === OPS_NONE && shared) return -EINVAL;
@@ -132,6 +134,15 @@ export function mfillAtomic(
     if (error !== 0) return i > 0 ? i : error;
   }
   return pages;
+}
+
+/**
+ * A private mapping of a file is filled up to the file's end only.
+ * Source: mm/userfaultfd.c mfill_file_over_size(), 6.18.
+ */
+function isPastEof(m: Machine, v: VmaRow, vpn: Vpn): boolean {
+  const file = m.vma.file[v]!;
+  return file !== 0 && linearPageIndex(m, v, vpn) >= filePages(m, m.file.inode[file]!);
 }
 
 function fillOne(
@@ -148,8 +159,10 @@ function fillOne(
   if (isHugePmd(m.pt[pmd]!)) return -EEXIST;
   pteSlotAlloc(m, mm, vpn);
   if (what === UFFD_POISON) {
+    if (isPastEof(m, v, vpn)) return -EFAULT;
     const slot = pteSlotAlloc(m, mm, vpn);
-    if (!freeSlot(m, slot)) return -EEXIST;
+    // Not even a marker is replaced.
+    if (m.pt[slot] !== 0) return -EEXIST;
     m.pt[slot] = makeMarker(MARKER_POISONED);
     return 0;
   }
@@ -163,6 +176,7 @@ function fillOne(
   if (intoCache) return fillShmem(m, v, vpn, what, wp, content);
   if (what === UFFD_ZEROPAGE) {
     const slot = pteSlotAlloc(m, mm, vpn);
+    if (isPastEof(m, v, vpn)) return -EFAULT;
     if (m.pt[slot] !== 0) return -EEXIST;
     m.pt[slot] = makePte(m.zeroPfn, (pageProt(m, v) & ~PTE_W) | PTE_A);
     return 0;
@@ -170,6 +184,7 @@ function fillOne(
   // The source is read before the destination's entry is looked at.
   const value = content();
   if (value < 0) return value;
+  if (isPastEof(m, v, vpn)) return -EFAULT;
   if (!freeSlot(m, pteSlotAlloc(m, mm, vpn))) return -EEXIST;
   const head = allocFolio(m, 0);
   if (head === 0) return -ENOMEM;

@@ -33,6 +33,9 @@ function hex8(vpn: number): string {
   return word.toHex(word.fromPage(vpn)).slice(2).padStart(8, '0');
 }
 
+/** What stands behind a path whose name is gone. */
+export const DELETED = ' (deleted)';
+
 /** "[heap]", a path, or ''. */
 export function vmaName(m: Machine, v: VmaRow): string {
   const file = m.vma.file[v]!;
@@ -40,7 +43,8 @@ export function vmaName(m: Machine, v: VmaRow): string {
   if (file !== 0) {
     if (given !== '') return `[anon_shmem:${given}]`;
     const path = m.names[m.file.name[file]!]!.replaceAll('\n', '\\012');
-    return m.inode.nlink[m.file.inode[file]!] === 0 ? path + ' (deleted)' : path;
+    const isGone = m.inode.nlink[m.file.inode[file]!] === 0 && !path.endsWith(DELETED);
+    return isGone ? path + DELETED : path;
   }
   const mm = m.vma.mm[v]!;
   const start = m.vma.start[v]! * PAGE_SIZE;
