@@ -1,6 +1,7 @@
 /** `faultline fuzz`: random programs, model against the real kernel. */
 import type { Diagnostic } from '../base/index.ts';
-import type { FileCoverage } from '../lab/index.ts';
+import { type FileCoverage, REACHED_BY, type ReachedBy, worldsBeside } from '../lab/index.ts';
+import { type Program, parseProgram } from '../scenario/index.ts';
 import { type Line, line } from '../view/index.ts';
 import { EXIT_DISAGREES, EXIT_INPUT, EXIT_OK } from './exit.ts';
 import { Coverage, runUnbundled, unbundledMain } from './fuzz_coverage.ts';
@@ -109,27 +110,60 @@ function summaryLines(state: FuzzState, shown: number): Line[] {
   return lines;
 }
 
+/** Of what was not reached: how much is reached elsewhere, and where. */
+const ELSEWHERE: Readonly<Record<ReachedBy, string>> = {
+  release: 'taken by the same programs on another modelled kernel',
+  settings: 'taken with settings or on a machine that this kernel does not offer',
+  why: 'taken when decisions are recorded (`faultline why`)',
+  files: 'taken when files of /proc are read',
+  logs: 'serve strace logs',
+  unmodelled: 'end in a refusal: what is not modelled',
+};
+
 function coverageLines(files: readonly FileCoverage[], all: boolean): Line[] {
   const sum = (of: (f: FileCoverage) => number): number => files.reduce((n, f) => n + of(f), 0);
   const functions = sum((f) => f.functions);
   const branches = sum((f) => f.branches);
+  const n = (value: number): string => value.toLocaleString('en');
   const lines = [
     line(
-      `coverage of the model: ${functions - sum((f) => f.unreached.length)} of ${functions} functions, ` +
-        `${branches - sum((f) => f.untaken.length)} of ${branches} branches`,
+      `coverage of the model: ${n(functions - sum((f) => f.unreached.length))} of ${n(functions)} functions, ` +
+        `${n(branches - sum((f) => f.untaken.length))} of ${n(branches)} branches`,
     ),
+    line('  branches that were not taken:'),
   ];
-  for (const file of files) {
-    if (file.unreached.length > 0) {
-      lines.push(line(`  ${file.file}: never called: ${file.unreached.join(', ')}`));
-    }
-    if (!all) continue;
-    for (const branch of file.untaken) {
-      lines.push(line(`  ${file.file}: ${branch.in}(): not taken: ${branch.text}`));
+  const count = (by: ReachedBy | undefined): number =>
+    sum((f) => f.untaken.filter((branch) => branch.by === by).length);
+  for (const by of REACHED_BY) {
+    if (count(by) > 0) lines.push(line(`  ${n(count(by)).padStart(7)}  ${ELSEWHERE[by]}`));
+  }
+  lines.push(line(`  ${n(count(undefined)).padStart(7)}  taken by none of these programs`));
+  for (const { file, unreached, unreachedBy } of files) {
+    const never = unreached.filter((name) => unreachedBy[name] === undefined);
+    if (never.length > 0) lines.push(line(`  ${file}: never called: ${never.join(', ')}`));
+  }
+  if (!all) {
+    lines.push(line('  (--all lists the branches)'));
+    return lines;
+  }
+  for (const { file, untaken } of files) {
+    for (const branch of untaken) {
+      const by = branch.by === undefined ? '' : `  [${branch.by}]`;
+      lines.push(line(`  ${file}: ${branch.in}(): not taken: ${branch.text}${by}`));
     }
   }
-  if (!all) lines.push(line('  (--all lists the branches that were not taken)'));
   return lines;
+}
+
+/** Programs of the run that are played in other worlds: its first ones, in full length. */
+const PLAYED_ELSEWHERE = 320;
+
+function playedElsewhere(run: FuzzRun, state: FuzzState): Program[] {
+  const programs: Program[] = [];
+  for (let i = 0; i < Math.min(state.next, PLAYED_ELSEWHERE); i++) {
+    programs.push(parseProgram(run.textOf(i), 'fuzz.fl').program);
+  }
+  return programs;
 }
 
 function openState(options: FuzzCommandOptions): StateDirectory | string {
@@ -192,7 +226,9 @@ export async function fuzzCommand(options: FuzzCommandOptions): Promise<number> 
   }
   const failure = run.failure ?? nothingCompared(state);
   if (failure !== undefined) out.diagnostics([failure]);
-  const reached = (await coverage?.stop()) ?? [];
+  const { release: modelled } = session.modelled;
+  const worlds = worldsBeside(modelled, session.host.info().anonReadsAllocate);
+  const reached = (await coverage?.stop(worlds, playedElsewhere(run, state))) ?? [];
   if (options.json === true) {
     const more = coverage === undefined ? {} : { coverage: reached };
     await writeJson({ ...state, interrupted, directory: directory.path, ...more });

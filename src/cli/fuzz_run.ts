@@ -90,6 +90,11 @@ export class FuzzRun {
     this.#hooks = hooks;
   }
 
+  /** The program of this number, as this kernel is asked it. */
+  textOf(index: number): string {
+    return programText(this.state.seed, index, this.state.steps, this.#can);
+  }
+
   async run(): Promise<void> {
     this.#since = performance.now();
     try {
@@ -139,7 +144,7 @@ export class FuzzRun {
 
   async #one(index: number): Promise<void> {
     const { state } = this;
-    const text = programText(state.seed, index, state.steps, this.#can);
+    const text = this.textOf(index);
     const ran = await this.#ask(text, isFull(index), { reuse: true });
     if (ran === undefined) return;
     state.programs++;

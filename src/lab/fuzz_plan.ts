@@ -3,7 +3,8 @@
  * the host need not change them for each; a program's text says them all the same.
  */
 import { Random } from '../base/index.ts';
-import { generateProgram, generateSettings } from './generate.ts';
+import { generateProgram } from './generate.ts';
+import { generateSettings } from './generate_settings.ts';
 
 export const BLOCK_PROGRAMS = 64;
 /** One program in this many is observed in full. */

@@ -4,7 +4,8 @@
  * inside a fixed 8 MiB window, so that steps meet.
  */
 import type { Random } from '../base/index.ts';
-import { oddStep, rareStep } from './generate_rare.ts';
+import { oddStep } from './generate_odd.ts';
+import { rareStep } from './generate_rare.ts';
 import { type Area, type FileKind, GenState } from './generate_state.ts';
 
 export interface GenerateOptions {
@@ -13,38 +14,11 @@ export interface GenerateOptions {
   readonly head: readonly string[];
 }
 
-const SIZES_KB = [8, 16, 32, 64, 128, 256, 512, 1024, 2048];
-const THP = '/sys/kernel/mm/transparent_hugepage';
 const PROTS = ['PROT_READ|PROT_WRITE', 'PROT_READ|PROT_WRITE', 'PROT_READ', 'PROT_NONE'];
 
-/** Lines that choose, for each size, which folios there are. */
 /** Pages of an access: mostly, and at most. */
 const LONG_TOUCH = 33;
 const TOUCH_MAX = 600;
-
-export function generateSettings(r: Random): string[] {
-  const lines: string[] = [];
-  const put = (path: string, value: string): void => {
-    lines.push(`echo ${value} > ${THP}/${path}`);
-  };
-  if (r.chance(20)) put('enabled', r.pick(['madvise', 'never']));
-  if (r.chance(15)) put('use_zero_page', r.pick(['0', '1']));
-  for (const kb of SIZES_KB) {
-    if (kb >= 16 && r.chance(35)) {
-      put(`hugepages-${kb}kB/enabled`, r.pick(['madvise', 'madvise', 'inherit', 'never']));
-    }
-    if (r.chance(30)) {
-      const value = r.pick(['advise', 'always', 'within_size', 'inherit', 'never']);
-      put(`hugepages-${kb}kB/shmem_enabled`, value);
-    }
-  }
-  // Last, because `force` is refused unless 2 MiB alone inherits: the lines are written again by
-  // programs that find them in force.
-  if (r.chance(25)) {
-    put('shmem_enabled', r.pick(['always', 'within_size', 'advise', 'never', 'deny', 'force']));
-  }
-  return lines;
-}
 
 const ADVICE = [
   ...['MADV_HUGEPAGE', 'MADV_HUGEPAGE', 'MADV_HUGEPAGE', 'MADV_NOHUGEPAGE', 'MADV_DONTNEED'],
@@ -71,16 +45,16 @@ class Generator {
       return;
     }
     const choice = r.below(100);
-    if (choice < 42) this.#touch();
-    else if (choice < 51) this.#map();
-    else if (choice < 59) this.#mremap();
-    else if (choice < 65) this.#unmap();
-    else if (choice < 70) this.#protect();
-    else if (choice < 83) this.#advise();
-    else if (choice < 87) this.#fork();
-    else if (choice < 92) this.#file();
-    else if (choice < 94) this.#lock();
-    else if (choice < 98) rareStep(this.s);
+    if (choice < 39) this.#touch();
+    else if (choice < 47) this.#map();
+    else if (choice < 54) this.#mremap();
+    else if (choice < 59) this.#unmap();
+    else if (choice < 64) this.#protect();
+    else if (choice < 75) this.#advise();
+    else if (choice < 79) this.#fork();
+    else if (choice < 84) this.#file();
+    else if (choice < 86) this.#lock();
+    else if (choice < 97) rareStep(this.s);
     else oddStep(this.s);
   }
 
@@ -148,17 +122,17 @@ class Generator {
     const name = s.name('f');
     const kind: FileKind = r.pick(['memfd', 'memfd', 'tmpfs', 'disk'] as const);
     const pages = s.pages();
-    if (kind === 'memfd') {
+    const path = kind === 'memfd' ? undefined : `${kind === 'tmpfs' ? '/dev/shm' : '/tmp'}/${name}`;
+    if (path === undefined) {
       const sealing = r.chance(25) ? 'MFD_ALLOW_SEALING' : '0';
       s.put(`t0: ${name} = memfd_create("${name}", ${sealing})`);
     } else {
-      const dir = kind === 'tmpfs' ? '/dev/shm' : '/tmp';
       const flags = r.chance(92) ? 'O_RDWR|O_CREAT' : 'O_RDWR|O_CREAT|O_TRUNC';
-      s.put(`t0: ${name} = open("${dir}/${name}", ${flags}, 0600)`);
+      s.put(`t0: ${name} = open("${path}", ${flags}, 0600)`);
     }
     const bytes = r.chance(80) ? s.bytes(pages) : String(pages * 4096 - 1 - r.below(4000));
     s.put(`t0: ftruncate(${name}, ${bytes})`);
-    s.fds.push({ name, kind, pages });
+    s.fds.push({ name, kind, pages, ...(path === undefined ? {} : { path }) });
     return true;
   }
 

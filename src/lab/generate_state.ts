@@ -22,6 +22,8 @@ export interface GenFile {
   readonly name: string;
   readonly kind: FileKind;
   readonly pages: number;
+  /** Its name, where it has one. */
+  readonly path?: string;
 }
 
 export interface Range {
@@ -29,6 +31,9 @@ export interface Range {
   readonly at: string;
   readonly pages: number;
 }
+
+/** A step, or a few that belong together. */
+export type Family = (s: GenState) => void;
 
 export class GenState {
   readonly lines: string[] = [];
@@ -38,6 +43,10 @@ export class GenState {
   readonly random: Random;
   /** Names of what is made at most once or twice: a userfaultfd, a mount, segments, limits. */
   readonly made = new Map<string, string[]>();
+  /** The families that this program's rare steps come from (generate_rare.ts). */
+  readonly own: Family[] = [];
+  /** Ranges that were registered with a userfaultfd: its calls mean these, mostly. */
+  readonly watched: Range[] = [];
   #names = 0;
   /** Tasks ever made: a name is used once. */
   #born = 0;

@@ -1,6 +1,13 @@
 export { compareProgram } from './compare.ts';
 export { folioName } from './folio_name.ts';
-export { type FileCoverage, fileCoverage, type ScriptCoverage } from './fuzz_coverage.ts';
+export {
+  type Elsewhere,
+  type FileCoverage,
+  fileCoverage,
+  REACHED_BY,
+  type ReachedBy,
+  type ScriptCoverage,
+} from './fuzz_coverage.ts';
 export { findingText, type Origin } from './fuzz_finding.ts';
 export {
   BLOCK_PROGRAMS,
@@ -9,6 +16,7 @@ export {
   type PlanAbilities,
   programText,
 } from './fuzz_plan.ts';
+export { playIn, type World, worldsBeside } from './fuzz_reach.ts';
 export { divergenceKind, shrinkLines } from './fuzz_shrink.ts';
 export { type HostRelease, hostRelease } from './host_release.ts';
 export { type AnsweredTranscript, hostReport } from './host_report.ts';

@@ -5,6 +5,7 @@ import {
   blockSettings,
   type Divergence,
   divergenceKind,
+  type Elsewhere,
   fileCoverage,
   findingText,
   hostRelease,
@@ -104,8 +105,34 @@ describe('coverage', () => {
       functions: 2,
       branches: 1,
       unreached: ['b'],
+      unreachedBy: {},
       untaken: [{ in: 'a', text: 'return 1;' }],
     });
+  });
+
+  it('tells what is reached in another world, and what serves logs', () => {
+    const source = 'function a() {\n  if (x) {\n    return told;\n  }\n  return 2;\n}\n';
+    const [start, inner, end] = [0, source.indexOf('{\n    return'), source.length - 1];
+    const ran = (count: number, innerCount: number) => ({
+      functions: [
+        {
+          functionName: 'a',
+          ranges: [
+            { startOffset: start, endOffset: end, count },
+            { startOffset: inner, endOffset: inner + 20, count: innerCount },
+          ],
+        },
+      ],
+    });
+    const by = (...elsewhere: Elsewhere[]) =>
+      fileCoverage('mm/x', source, ran(3, 0), elsewhere).untaken.map((branch) => branch.by);
+    expect(by()).toEqual(['logs']);
+    expect(by({ by: 'release', seen: ran(5, 0) })).toEqual(['logs']);
+    expect(by({ by: 'why', seen: ran(5, 0) }, { by: 'release', seen: ran(5, 1) })).toEqual([
+      'release',
+    ]);
+    const never = fileCoverage('mm/x', source, ran(0, 0), [{ by: 'files', seen: ran(1, 0) }]);
+    expect(never.unreachedBy).toEqual({ a: 'files' });
   });
 });
 
