@@ -53,7 +53,7 @@ function write(k: KernelState, t: TaskRow, a: Args, at: number): Outcome {
   const special = k.special.get(file);
   if (special?.kind === 'file') return writeSpecial(k, t, special.path, a, count);
   const kind = m.inode.kind[inode];
-  if (nameOf(k, file) === EVENTPOLL && k.observed === undefined) return -EINVAL;
+  if (fileName(k, file) === EVENTPOLL && k.observed === undefined) return -EINVAL;
   if (kind === FS_ZERO || kind === FS_NO_MMAP)
     return copiedOut(k, t, a, count, kind === FS_ZERO || fileName(k, file) === '/dev/null');
   if (kind !== FS_SHMEM && kind !== FS_DISK) return kind === FS_HUGETLB ? -EINVAL : -EINVAL;
@@ -124,8 +124,8 @@ function read(k: KernelState, t: TaskRow, a: Args, at: number): Outcome {
     // The pool is empty: all of the file is a hole.
     done = Math.max(0, Math.min(count, m.inode.size[inode]! - pos));
     if (target !== undefined && done > 0) done = zeroRange(m, t, target, done) || -EFAULT;
-  } else if (nameOf(k, file) === '/dev/null') done = 0;
-  else if (kind === FS_SECRET || nameOf(k, file) === EVENTPOLL) return -EINVAL;
+  } else if (fileName(k, file) === '/dev/null') done = 0;
+  else if (kind === FS_SECRET || fileName(k, file) === EVENTPOLL) return -EINVAL;
   else return { ignored: OUTSIDE };
   if (done > 0 && at < 0) m.file.pos[file] = pos + done;
   return done;
@@ -143,7 +143,7 @@ function positioned(
   const at = a.signed(3);
   if (at < 0) return -EINVAL;
   const file = fileOf(k, t, a.int(0));
-  if (file !== 0 && STREAM.test(nameOf(k, file))) {
+  if (file !== 0 && STREAM.test(fileName(k, file))) {
     return k.observed === undefined ? -ESPIPE : { ignored: OUTSIDE };
   }
   return call(k, t, a, at);

@@ -24,7 +24,7 @@ import { sysMremap } from '../mm/mremap.ts';
 import { sysMseal } from '../mm/mseal.ts';
 import { sysMsync } from '../mm/msync.ts';
 import { sysMunmap } from '../mm/munmap.ts';
-import { sysProcessMadvise } from '../mm/process_madvise.ts';
+import { importIovec, sysProcessMadvise } from '../mm/process_madvise.ts';
 import { sysRemapFilePages } from '../mm/remap_file_pages.ts';
 import { fileForMap } from './assume.ts';
 import { rawFile } from './fd_table.ts';
@@ -104,6 +104,8 @@ function processMadvise(k: KernelState, t: TaskRow, a: Args): Outcome {
   if (ranges === undefined) return { unmodelled: 'process_madvise with an iovec in memory' };
   if (ranges.length !== a.num(2)) return { unmodelled: 'process_madvise with part of its iovec' };
   if (!a.isZero(4)) return -EINVAL;
+  const bad = importIovec(ranges);
+  if (typeof bad === 'number') return bad;
   const fd = a.int(0);
   let target = t;
   if (fd !== PIDFD_SELF && fd !== PIDFD_SELF_THREAD) {

@@ -265,10 +265,17 @@ function ignored(): Outcome {
   return { ignored: NOT_MEMORY };
 }
 
+const PIDFD_THREAD = 0x80;
+
 function pidfdOpen(k: KernelState, t: TaskRow, a: Args): Outcome {
   const pid = a.int(0);
   if (k.observed === undefined && (pid <= 0 || (a.int(1) & ~0x880) !== 0)) return -EINVAL;
-  if (k.observed === undefined && !k.byPid.has(pid)) return -ESRCH;
+  if (k.observed === undefined) {
+    const target = k.byPid.get(pid);
+    if (target === undefined) return -ESRCH;
+    // A thread that leads no process has a descriptor for itself alone (PIDFD_THREAD).
+    if (k.m.task.tgid[target] !== pid && (a.int(1) & PIDFD_THREAD) === 0) return -ENOENT;
+  }
   if (k.observed?.errno !== undefined) return { ignored: NOT_MEMORY };
   const name = `anon_inode:[pidfd:${pid}]`;
   const file = describe(k, plainInode(k, name, false), name, 2);

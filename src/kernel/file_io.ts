@@ -90,7 +90,9 @@ function pageForWrite(m: Machine, inode: InodeRow, pos: number, bytes: number): 
 function sourceByte(m: Machine, t: TaskRow, source: Source, at: number): number {
   if (typeof source === 'string')
     return at < source.length ? source.charCodeAt(at) : m.nextContent++;
-  return userByte(m, t, word.add(source, word.fromNumber(at)));
+  const from = word.add(source, word.fromNumber(at));
+  // Behind the first byte of a page there are zeros, as far as is known.
+  return word.offsetOf(from) === 0 ? userByte(m, t, from) : 0;
 }
 
 /** Marks what [pos, pos + n) covers as written; page starts inside take the source's content. */
@@ -210,8 +212,10 @@ export function readFile(
     const n = Math.min(pos + bytes, (index + 1) * PAGE_SIZE) - from;
     const at = word.add(target, word.fromNumber(from - pos));
     const copied = touchRange(m, t, at, n, true);
-    if (copied > 0 && from % PAGE_SIZE === 0 && word.offsetOf(at) === 0) {
-      setUserByte(m, t, at, pfn === 0 || m.content.length === 0 ? 0 : m.content[pfn]!);
+    const start = word.offsetOf(at) === 0 ? 0 : PAGE_SIZE - word.offsetOf(at);
+    if (copied > start) {
+      const known = pfn !== 0 && m.content.length !== 0 && start === 0 && from % PAGE_SIZE === 0;
+      setUserByte(m, t, word.add(at, word.fromNumber(start)), known ? m.content[pfn]! : 0);
     }
     if (copied === n) continue;
     const done = from - pos + copied;

@@ -135,18 +135,16 @@ function streams(s: GenState): void {
   if (file === undefined) return;
   const { at, pages } = s.range();
   const fd = file.name;
-  const bytes = r.chance(70) ? s.bytes(Math.min(pages, 20)) : String(r.below(9000));
-  const offset = r.chance(70) ? s.bytes(r.below(file.pages)) : String(r.below(file.pages * 4096));
+  const bytes = s.bytes(Math.min(pages, 20));
+  const offset = s.bytes(r.below(file.pages));
   const other = s.range().at;
-  const vector = `[{iov_base=${at}, iov_len=${bytes}}, {iov_base=${other}, iov_len=100}]`;
+  const vector = `[{iov_base=${at}, iov_len=${bytes}}, {iov_base=${other}, iov_len=4K}]`;
   const long = file.kind === 'disk' && r.chance(10) ? '700K' : bytes;
   const calls = [
     `pread64(${fd}, ${at}, ${long}, ${offset})`,
     `lseek(${fd}, ${offset}, SEEK_SET)`,
-    `lseek(${fd}, 0, SEEK_END)`,
     `read(${fd}, ${at}, ${bytes})`,
     `write(${fd}, ${at}, ${bytes})`,
-    `write(${fd}, "data", 4)`,
     `readv(${fd}, ${vector}, 2)`,
     `writev(${fd}, ${vector}, 2)`,
     `preadv(${fd}, ${vector}, 2, ${offset})`,
@@ -155,7 +153,7 @@ function streams(s: GenState): void {
     r.pick([
       `lseek(${fd}, -1, SEEK_SET)`,
       `lseek(${fd}, 0, 9)`,
-      `lseek(${fd}, 100, SEEK_CUR)`,
+      `lseek(${fd}, 4K, SEEK_CUR)`,
       `pread64(${fd}, ${at}, ${bytes}, -1)`,
       `pwrite64(${fd}, 0x7ffffffff000, 4K, 0)`,
       `read(${fd}, 0, 100)`,

@@ -26,7 +26,7 @@ const MAX_RW_COUNT = 0x7ffff000;
 const REMOTE = new Set([MADV_COLD, MADV_PAGEOUT, MADV_WILLNEED, MADV_COLLAPSE]);
 
 /** import_iovec(): the ranges with exact lengths, or an errno. */
-function importIovec(iov: readonly Iovec[]): { addr: U64; bytes: number }[] | Errno {
+export function importIovec(iov: readonly Iovec[]): { addr: U64; bytes: number }[] | Errno {
   const ranges: { addr: U64; bytes: number }[] = [];
   let left = MAX_RW_COUNT;
   for (const { addr, len } of iov) {

@@ -197,7 +197,13 @@ export function zeroPartialPages(m: Machine, inode: InodeRow, start: Bytes, end:
 }
 
 function touchPartialPage(m: Machine, inode: InodeRow, index: number): void {
-  if (index >= filePages(m, inode) || cacheGet(m, inode, index) !== 0) return;
+  if (index >= filePages(m, inode)) return;
+  const cached = cacheGet(m, inode, index);
+  if (cached !== 0) {
+    // Zeros behind or before a written part of its block are new data; a hole has none.
+    if ((m.page.flags[cached]! & PG_WRITTEN) !== 0) folioMarkDirty(m, headOf(m, cached));
+    return;
+  }
   const head = cacheReadFolio(m, inode, index, 0);
   if (head !== 0) m.page.flags[head] = m.page.flags[head]! & ~PG_UPTODATE;
 }
