@@ -296,7 +296,7 @@ function readRow() {
   };
 }
 
-/** Sixteen settings of a trace of a million events, the whole command; two processes beside one. */
+/** Sixteen settings of a trace of a million events, the whole command; two threads beside one. */
 function sweepRow() {
   if (!existsSync(program)) return null;
   const trace = join(work, 'sweep.parquet');
@@ -313,7 +313,7 @@ function sweepRow() {
     unit: 'ms',
     value: two,
     goal: 3000,
-    note: `two processes are ${factor.toFixed(2)}x one`,
+    note: `two threads are ${factor.toFixed(2)}x one`,
   };
 }
 

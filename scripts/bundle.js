@@ -1,7 +1,6 @@
 // Bundles dist/cli and all that it imports into dist/faultline.cjs, and the verbs of the model alone
 // into dist/faultline_model.cjs: one file to read at the start, and beside it the code that V8 makes
-// of it, for bin/load.js. The processes of a sweep start with dist/sweep_process.js, its threads
-// with dist/sweep_worker.js.
+// of it, for bin/load.js. The threads of a sweep start with dist/sweep_worker.js.
 import { execFileSync } from 'node:child_process';
 import { rmSync, writeFileSync } from 'node:fs';
 import { basename } from 'node:path';
@@ -54,10 +53,6 @@ const built = Promise.all([
   program(model, 'dist/cli/main_model.js'),
   bundle(`${root}/dist/sweep_worker.js`, {
     entryPoints: ['dist/sweep/worker.js'],
-    format: 'esm',
-  }),
-  bundle(`${root}/dist/sweep_process.js`, {
-    entryPoints: ['dist/sweep/process_worker.js'],
     format: 'esm',
   }),
   bundle(`${root}/dist/check_worker.js`, {

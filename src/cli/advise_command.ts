@@ -16,18 +16,17 @@ import {
 } from '../advise/index.ts';
 import type { Diagnostic } from '../base/index.ts';
 import { releaseNamed, type SettingWrite } from '../replay/index.ts';
-import { readTrace, reasonOf, rowsOf } from '../store/index.ts';
+import { type ReadTrace, readTrace, reasonOf } from '../store/index.ts';
 import {
-  fitsProcesses,
   ownThread,
   type Runner,
   readCosts,
   type Swept,
-  startTeam,
   startThreads,
   sweep,
-  type TraceHead,
+  type Threads,
 } from '../sweep/index.ts';
+import type { Trace } from '../trace/index.ts';
 import { adviseView, outcomeLine } from '../view/index.ts';
 import { adviceCsv } from './advise_csv.ts';
 import { writePage } from './advise_page.ts';
@@ -82,13 +81,13 @@ function worthSetting(best: Judged, recorded: Recorded): readonly SettingWrite[]
 
 function makeReport(
   path: string,
-  head: TraceHead,
+  trace: Trace,
   swept: Swept,
   kernel: string,
   options: AdviseOptions,
 ): AdviceReport {
   const found = readCosts();
-  const { measured } = head.meta;
+  const { measured } = trace.meta;
   const { recorded, reference, outcomes } = swept;
   const how = { costs: found.costs, passes: options.passes, measured, recorded };
   const settings = judge(outcomes, reference, how);
@@ -98,10 +97,10 @@ function makeReport(
   onFront.sort((a, b) => a.peak.memory - b.peak.memory);
   return {
     trace: path,
-    command: head.meta.command,
-    machine: head.meta.machine,
+    command: trace.meta.command,
+    machine: trace.meta.machine,
     kernel,
-    events: head.rows,
+    events: trace.events.rows,
     recorded: recorded.recorded,
     measured,
     costs: found.costs,
@@ -141,60 +140,22 @@ async function fail(
   return EXIT_INPUT;
 }
 
-/** A trace that is open, and who tries settings on it. */
-interface Ready {
-  readonly head: TraceHead | undefined;
-  readonly diagnostics: readonly Diagnostic[];
-  runner(): Promise<Runner>;
-  heat(): HeatMap | Promise<HeatMap>;
-  close(): void | Promise<void>;
-}
-
-async function queueFor(url: string, path: string, kernel: string, quiet: boolean) {
+/** Threads of this process, or the queue that --queue names. */
+async function runnerFor(
+  path: string,
+  data: { trace: Trace; kernel: string },
+  pool: Threads,
+  options: AdviseOptions,
+): Promise<Runner> {
+  if (options.queue === undefined) return pool.runner(data);
   const { queueRunner, workersOf } = await import('../sweep/queue.ts');
-  const runner = await queueRunner(url, path, kernel);
-  if (!quiet && (await workersOf(url)) === 0) {
+  const runner = await queueRunner(options.queue, path, data.kernel);
+  if (options.quiet !== true && (await workersOf(options.queue)) === 0) {
     process.stderr.write(
-      `faultline: no worker is connected; start some: faultline worker --queue ${url}\n`,
+      `faultline: no worker is connected; start some: faultline worker --queue ${options.queue}\n`,
     );
   }
   return runner;
-}
-
-/** A sweep of fewer events is done before another process has started. */
-const FEW_EVENTS = 20_000;
-
-/** With the events in this process: for the queue, for one job at a time, for threads. */
-async function readyHere(
-  path: string,
-  kernel: string,
-  jobs: number,
-  options: AdviseOptions,
-): Promise<Ready> {
-  const { queue } = options;
-  const isAlone = queue !== undefined || jobs === 1;
-  const threads = isAlone ? ownThread() : await startThreads(jobs);
-  const { trace, diagnostics } = await readTrace(path, !isAlone);
-  return {
-    head: trace && { meta: trace.meta, rows: trace.events.rows },
-    diagnostics,
-    runner: async () =>
-      queue === undefined
-        ? threads.runner({ trace: trace!, kernel })
-        : await queueFor(queue, path, kernel, options.quiet === true),
-    heat: () => heatMap(trace!),
-    close: () => threads.close(),
-  };
-}
-
-async function makeReady(path: string, kernel: string, options: AdviseOptions): Promise<Ready> {
-  const rows = rowsOf(path);
-  const jobs = rows === 0 ? 1 : (options.jobs ?? (rows < FEW_EVENTS ? 1 : cpus().length));
-  if (options.queue === undefined && jobs > 1 && fitsProcesses(rows, jobs)) {
-    const team = await startTeam(path, kernel, jobs);
-    return { ...team, runner: async () => team.runner };
-  }
-  return await readyHere(path, kernel, jobs, options);
 }
 
 /** What the queue could not do is bad input; anything else is a bug, and goes on its way. */
@@ -205,32 +166,36 @@ function queueTrouble(options: AdviseOptions, error: unknown): Diagnostic {
 }
 
 export async function adviseCommand(path: string, options: AdviseOptions): Promise<number> {
-  const kernel = releaseNamed(options.kernel).name;
-  const ready = await makeReady(path, kernel, options);
+  const jobs = options.jobs ?? cpus().length;
+  const isAlone = options.queue !== undefined || jobs === 1;
+  const pool = isAlone ? ownThread() : await startThreads(jobs);
   try {
-    return await adviseWith(path, kernel, ready, options);
+    return await adviseWith(path, pool, await readTrace(path, !isAlone), options);
   } finally {
-    await ready.close();
+    await pool.close();
   }
 }
 
 async function adviseWith(
   path: string,
-  kernel: string,
-  ready: Ready,
+  pool: Threads,
+  { trace, diagnostics }: ReadTrace,
   options: AdviseOptions,
 ): Promise<number> {
   const out = new Output(options);
-  const { head, diagnostics } = ready;
   // Of a recording without events nothing can be advised; its warning says so.
-  if (head === undefined || head.rows === 0) return await fail(out, path, diagnostics, options);
+  if (trace === undefined || trace.events.rows === 0) {
+    return await fail(out, path, diagnostics, options);
+  }
   out.diagnostics(diagnostics);
   const wanted = wantedSettings(options.settings);
   if (wanted.diagnostics.length > 0) return await fail(out, path, wanted.diagnostics, options);
+  const kernel = releaseNamed(options.kernel).name;
+  const data = { trace, kernel };
   const isLive = options.quiet !== true && process.stderr.isTTY === true;
   let runner: Runner;
   try {
-    runner = await ready.runner();
+    runner = await runnerFor(path, data, pool, options);
   } catch (error) {
     return await fail(out, path, [queueTrouble(options, error)], options);
   }
@@ -249,8 +214,9 @@ async function adviseWith(
       },
       runner,
     );
-    const isMapped = options.json === true || options.output !== undefined;
-    [swept, heat] = await Promise.all([sweeping, isMapped ? ready.heat() : undefined]);
+    // Threads do the sweep: this one has nothing else to do.
+    if (options.json === true || options.output !== undefined) heat = heatMap(trace);
+    swept = await sweeping;
   } catch (error) {
     return await fail(out, path, [queueTrouble(options, error)], options);
   } finally {
@@ -259,7 +225,7 @@ async function adviseWith(
   }
   const refused = refusals(swept.outcomes, options.settings ?? 'faultline');
   if (refused.length > 0) return await fail(out, path, refused, options);
-  const report = makeReport(path, head, swept, kernel, options);
+  const report = makeReport(path, trace, swept, kernel, options);
   if (options.output !== undefined && heat !== undefined) {
     const failed = await writePage(options.output, report, heat);
     if (failed !== undefined) return await fail(out, path, [failed], options);

@@ -82,7 +82,7 @@ export function addReplayCommands(
     .option('--max-bloat <percent>', 'most memory beyond that of 4K pages', parsePercent, 10)
     .option('-o, --output <file>', 'write a page with charts: report.html')
     .option('--csv', 'print one line of comma-separated values a setting')
-    .option('--jobs <n>', 'processes (default: one a processor)', parseCount(1, 256))
+    .option('--jobs <n>', 'threads (default: one a processor)', parseCount(1, 256))
     .option('--settings <file>', 'the settings to try; - for stdin')
     .option('--queue <url>', 'let workers of a queue do it: redis://host:6379', parseQueue)
     .option('--passes <n>', 'passes over the memory, for the TLB', parseCount(0, 1e9), 1)

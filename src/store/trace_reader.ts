@@ -176,14 +176,6 @@ function openWhole(path: string, fd: number, bytes: number): Opened {
   return { open, diagnostics };
 }
 
-/** Events that a trace has, by its footer; 0 where it has none that can be read. */
-export function rowsOf(path: string): number {
-  const { open } = openTrace(path);
-  if (open === undefined) return 0;
-  closeSync(open.fd);
-  return open.footer.rows;
-}
-
 /** What gives names their numbers while row groups are decoded. */
 export class NameTable {
   readonly names: string[] = [''];

@@ -2,5 +2,4 @@ export * from './calibrate.ts';
 export * from './costs_file.ts';
 export * from './job.ts';
 export * from './pool.ts';
-export * from './processes.ts';
 export * from './shared_trace.ts';

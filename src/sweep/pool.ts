@@ -21,7 +21,7 @@ export interface Swept {
   readonly outcomes: readonly Outcome[];
 }
 
-/** Whoever does the jobs: threads, processes, or other machines. */
+/** Whoever does the jobs: threads, or other machines. */
 export interface Runner {
   /** Jobs that are worth being given at once. */
   readonly width: number;
@@ -30,7 +30,7 @@ export interface Runner {
 }
 
 /** A file of its own beside the program, in a checkout as in the bundle. */
-export function distFile(name: string): string {
+function distFile(name: string): string {
   const places = [`./${name}`, `../${name}`, `../../dist/${name}`];
   const found = places
     .map((place) => fileURLToPath(new URL(place, import.meta.url)))

@@ -52,9 +52,6 @@ export const EVENT_COLUMNS: readonly EventColumn[] = [
   'result',
 ];
 
-/** What a row takes in memory. */
-export const EVENT_BYTES = 5 * 8 + 5 * 4 + 2 + 1;
-
 function eventsIn(rows: number, room: (bytes: number) => ArrayBufferLike): Events {
   return {
     rows: 0,

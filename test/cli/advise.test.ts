@@ -1,13 +1,11 @@
 /** `replay` and `advise` as a user runs them, on a small trace that the test writes. */
-import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { TraceWriter } from '../../src/store/index.ts';
-import { hugeEnvironment } from '../../src/sweep/index.ts';
 import { Tape, TOP } from '../replay/world.ts';
-import { faultline, PROGRAM, ROOT } from './faultline.ts';
+import { faultline } from './faultline.ts';
 
 const A = 0x7ff000000;
 let folder = '';
@@ -52,7 +50,7 @@ test('replay: a setting that does not exist, a value that is refused', () => {
   }
 });
 
-test('advise: one document, the same with one process and with two', () => {
+test('advise: one document, the same with one thread and with two', () => {
   const one = faultline(['advise', trace, '--json', '--jobs', '1']);
   const two = faultline(['advise', trace, '--json', '--jobs', '2']);
   expect([one.code, two.code, one.stderr, two.stderr]).toEqual([0, 0, '', '']);
@@ -116,41 +114,4 @@ test('advise: a trace without events is bad input', () => {
   const ran = faultline(['advise', empty, '--jobs', '1']);
   expect(ran.code, ran.stderr).toBe(2);
   expect(ran.stderr).not.toContain('internal error');
-});
-
-test('advise: a process that dies ends the sweep, and says so', async () => {
-  const long = join(folder, 'long.parquet');
-  const made = new Tape().exec('/usr/bin/app').mmap(A, 400_000).write(A, 300_000).trace();
-  const writer = new TraceWriter(long, made.meta);
-  writer.append(made.events, 0, made.events.rows, made.names);
-  writer.close(made.names, made.meta);
-  const ran = spawn(process.execPath, [PROGRAM, 'advise', long, '--jobs', '2'], { cwd: ROOT });
-  let errors = '';
-  ran.stderr.on('data', (text) => {
-    errors += text;
-  });
-  const children = (): string[] =>
-    readFileSync(`/proc/${ran.pid}/task/${ran.pid}/children`, 'utf8').split(' ').filter(Boolean);
-  const ended = new Promise((resolve) => ran.on('close', resolve));
-  let found: string[] = [];
-  while (found.length < 2) {
-    await new Promise((resolve) => setTimeout(resolve, 20));
-    found = children();
-  }
-  process.kill(Number(found[1]), 'SIGKILL');
-  expect(await ended).toBe(70);
-  expect(errors).toContain('a process of the sweep died: it ended with SIGKILL');
-  // The other one goes, too.
-  for (const pid of found) expect(existsSync(`/proc/${pid}`)).toBe(false);
-});
-
-test('advise: the processes ask for huge pages, where the user did not decide', () => {
-  const huge = 'glibc.malloc.hugetlb=1';
-  expect(hugeEnvironment({ A: '1' })).toEqual({ A: '1', GLIBC_TUNABLES: huge });
-  const other = 'glibc.malloc.check=3';
-  expect(hugeEnvironment({ GLIBC_TUNABLES: other })).toEqual({
-    GLIBC_TUNABLES: `${other}:${huge}`,
-  });
-  const own = { GLIBC_TUNABLES: 'glibc.malloc.hugetlb=0' };
-  expect(hugeEnvironment(own)).toEqual(own);
 });
