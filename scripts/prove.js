@@ -63,14 +63,20 @@ const resultsPath = join(folder, 'measured.json');
 const results = existsSync(resultsPath) ? JSON.parse(readFileSync(resultsPath, 'utf8')) : {};
 const save = () => writeFileSync(resultsPath, JSON.stringify(results, null, 1));
 
+/**
+ * One layout for the recording and all runs: where a mapping begins within 64 kB decides how many
+ * large folios fit into it. setarch itself still has a random one, so it is no part of the run.
+ */
+function oneLayout(command) {
+  return spawnSync('setarch', ['-R', ...command], { stdio: ['ignore', 'ignore', 'inherit'] });
+}
+
 /** A run on the real kernel as it is set now. */
 function runOnce(workload) {
   workload.reset?.();
   const report = join(folder, 'report');
   rmSync(report, { force: true });
-  const { status } = spawnSync(launcher.path, [report, '-', ...workload.command], {
-    stdio: ['ignore', 'ignore', 'inherit'],
-  });
+  const { status } = oneLayout([launcher.path, report, '-', ...workload.command]);
   const found = parseLaunchReport(readFileSync(report, 'utf8'));
   if (status !== 0 || !found.ended) throw new Error(`${workload.name} ended with ${status}`);
   return { faults: found.minflt + found.majflt, maxrss: found.maxrss, seconds: found.seconds };
@@ -78,7 +84,8 @@ function runOnce(workload) {
 
 async function recordTrace(workload, path) {
   workload.reset?.();
-  const args = [
+  const command = [
+    process.execPath,
     join(root, 'bin/faultline.js'),
     'record',
     '-q',
@@ -88,7 +95,7 @@ async function recordTrace(workload, path) {
     '--',
     ...workload.command,
   ];
-  const { status } = spawnSync(process.execPath, args, { stdio: ['ignore', 'ignore', 'inherit'] });
+  const { status } = oneLayout(command);
   if (status !== 0) throw new Error(`recording ${workload.name} ended with ${status}`);
 }
 
@@ -133,17 +140,29 @@ function predict(path, setting) {
 const share = (value, base) => `${value >= 0 ? '+' : ''}${((value / base) * 100).toFixed(2)} %`;
 const kilobytes = (bytes) => Math.round(bytes / 1024);
 
-async function table(workload, path) {
-  const { trace } = await readTrace(path);
-  const { measured } = trace.meta;
+/** Several of a program that never does the same twice: their median is the prediction. */
+function recordingsOf(workload) {
+  return Array.from({ length: workload.recordings ?? 1 }, (_, i) =>
+    join(folder, i === 0 ? `${workload.name}.parquet` : `${workload.name}.${i}.parquet`),
+  );
+}
+
+async function table(workload) {
+  const traces = [];
+  for (const path of recordingsOf(workload)) {
+    if (existsSync(path)) traces.push({ path, meta: (await readTrace(path)).trace.meta });
+  }
   const rows = [];
   for (const setting of settings) {
     const real = results[`${workload.name}/${setting}`];
     if (real === undefined) continue;
-    const document = predict(path, setting);
     // `predicted` has what the trace does not: faults inside execve, before the program's own.
-    const faults = document.predicted.minflt + measured.majflt;
-    const rss = document.predicted.maxrss;
+    const all = traces.map(({ path, meta }) => {
+      const { predicted } = predict(path, setting);
+      return { faults: predicted.minflt + meta.measured.majflt, rss: predicted.maxrss };
+    });
+    const faults = median(all.map((one) => one.faults));
+    const rss = median(all.map((one) => one.rss));
     const list = real.map((run) => run.faults);
     const memory = real.map((run) => run.maxrss);
     rows.push({
@@ -151,6 +170,7 @@ async function table(workload, path) {
       setting,
       measured: list,
       predicted: faults,
+      predictions: all,
       error: (faults - median(list)) / median(list),
       inside: faults >= Math.min(...list) && faults <= Math.max(...list),
       rssMeasured: memory,
@@ -172,19 +192,18 @@ for (const workload of chosen) {
     fail(`${workload.name} is left out: install ${workload.missing}`);
     continue;
   }
-  const path = join(folder, `${workload.name}.parquet`);
   const prepared = join(folder, `${workload.name}.prepared`);
   if (!existsSync(prepared)) {
     workload.prepare?.();
     writeFileSync(prepared, '');
   }
-  if (values.stage !== 'measure' && values.stage !== 'predict' && !existsSync(path)) {
+  for (const path of recordingsOf(workload)) {
+    if (values.stage === 'measure' || values.stage === 'predict' || existsSync(path)) continue;
     await recordTrace(workload, path);
-    process.stderr.write(`${workload.name}: recorded, ${statSync(path).size} bytes\n`);
+    process.stderr.write(`${path}: recorded, ${statSync(path).size} bytes\n`);
   }
   if (values.stage === '' || values.stage === 'measure') await measure(workload);
-  if (values.stage === '' || values.stage === 'predict')
-    rows.push(...(await table(workload, path)));
+  if (values.stage === '' || values.stage === 'predict') rows.push(...(await table(workload)));
 }
 
 if (rows.length > 0) {

@@ -67,6 +67,7 @@ export function workloads(folder) {
   /** pgbench of so many clients, 6,000 transactions together. */
   const postgres = (name, about, clients) => ({
     name,
+    recordings: clients > 1 ? 3 : 1,
     about: `PostgreSQL, 1 GB of shared_buffers, pgbench with ${about}`,
     // Its processes read pages of one shared memory, and each read maps pages around it.
     precise: true,
@@ -117,7 +118,15 @@ export function workloads(folder) {
       name: 'node',
       about: 'node: 400,000 objects and 32 MB of numbers',
       missing: '',
+      // When its collector's threads meet is the clock's choice: two groups of runs, and of recordings.
+      recordings: 9,
       command: [process.execPath, '-e', NODE],
+    },
+    {
+      name: 'node-1',
+      about: 'the same with one thread, which makes it deterministic',
+      missing: '',
+      command: [process.execPath, '--single-threaded', '-e', NODE],
     },
     {
       name: 'sort',
@@ -161,12 +170,7 @@ export function workloads(folder) {
       command: ['gcc', '-O2', '-c', join(folder, 'functions.c'), '-o', join(folder, 'functions.o')],
     },
   ];
-  // One layout for the recording and all runs: where a mapping begins within 64 kB decides how many
-  // large folios fit into it.
-  return programs.map((program) => ({
-    ...program,
-    command: ['setarch', '-R', ...program.command],
-  }));
+  return programs;
 
   function owned(path) {
     const [uid, gid] = ['-u', '-g'].map((flag) =>
