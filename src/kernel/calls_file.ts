@@ -166,6 +166,8 @@ function lseek(k: KernelState, t: TaskRow, a: Args): Outcome {
   const kind = m.inode.kind[inode];
   if (kind === FS_NO_MMAP && /^(pipe|socket):|^\/dev\/(tty|pts)/.test(fileName(k, file)))
     return -ESPIPE;
+  // null_lseek() of /dev/zero.
+  if (kind === FS_ZERO) return 0;
   // noop_llseek() of event descriptors, null_lseek(): the position does not move.
   if (kind === FS_NO_MMAP && !k.special.has(file)) return m.file.pos[file]!;
   const whence = a.int(2);
