@@ -67,7 +67,7 @@ import {
   VM_SPECIAL,
   VM_WRITE,
 } from './vm_flags.ts';
-import { pageProt, uffdArmed } from './vma_prot.ts';
+import { pageProt, uffdArmed, uffdMissing } from './vma_prot.ts';
 import { NR_PAGETABLE, THP_COLLAPSE_ALLOC, THP_COLLAPSE_ALLOC_FAILED } from './vmstat.ts';
 
 /**
@@ -215,12 +215,34 @@ function collapseShmem(m: Machine, v: VmaRow, vpn: Vpn): number {
   return 0;
 }
 
+function hasHole(m: Machine, inode: number, index: number): boolean {
+  for (let at = index; at < index + 512; at++) if (cacheGet(m, inode, at) === 0) return true;
+  return false;
+}
+
+/**
+ * Somebody maps the block and has userfaultfd tell of missing pages: a hole that is filled would
+ * never be told. The kernel asks mappings of the page behind the block as well.
+ */
+function isWatched(m: Machine, inode: number, index: number): boolean {
+  const { start, end, pgoff, shareNext } = m.vma;
+  for (let v = m.inode.firstVma[inode]!; v !== 0; v = shareNext[v]!) {
+    const reaches = pgoff[v]! <= index + 512 && pgoff[v]! + (end[v]! - start[v]!) > index;
+    if (reaches && uffdMissing(m, v)) return true;
+  }
+  return false;
+}
+
 /** collapse_file(): the block's pages move into one folio; they are unmapped everywhere. */
 function collapseCache(m: Machine, inode: number, index: number): number {
   const huge = allocFolio(m, 9);
   m.vmstat[huge === 0 ? THP_COLLAPSE_ALLOC_FAILED : THP_COLLAPSE_ALLOC]! += 1;
   if (huge === 0) return -ENOMEM;
   unmapMappingPages(m, inode, index, index + 511, false);
+  if (hasHole(m, inode, index) && isWatched(m, inode, index)) {
+    folioPut(m, huge, 1);
+    return -EBUSY;
+  }
   let dirty = 0;
   let had = 0;
   for (let at = cacheNext(m, inode, index, index + 512); at >= 0; ) {

@@ -150,6 +150,9 @@ function mayModifyAll(m: Machine, mm: MmRow, start: Vpn, end: Vpn, advice: numbe
   return true;
 }
 
+/** The bdi's io_pages, pages of the longest request of a disk: 1280 kB where nobody sets more. */
+const DISK_REQUEST = 320;
+
 /** madvise_willneed(): reads a file's pages ahead; there is nothing to read of anything else. */
 function willNeed(m: Machine, v: VmaRow, start: Vpn, end: Vpn): void {
   const file = m.vma.file[v]!;
@@ -157,8 +160,8 @@ function willNeed(m: Machine, v: VmaRow, start: Vpn, end: Vpn): void {
   const inode = m.file.inode[file]!;
   if (m.inode.kind[inode] !== FS_DISK) return;
   const first = m.vma.pgoff[v]! + (start - m.vma.start[v]!);
-  // force_page_cache_ra(): at most one request of the disk (1280 kB) or one readahead window.
-  const pages = Math.min(end - start, Math.max(320));
+  // force_page_cache_ra(): at most one request of the disk or one readahead window.
+  const pages = Math.min(end - start, Math.max(DISK_REQUEST, m.settings.readAheadPages));
   const last = Math.min(first + pages, filePages(m, inode));
   for (let index = first; index < last; index++) {
     if (cacheGet(m, inode, index) === 0 && cacheReadFolio(m, inode, index, 0) === 0) return;

@@ -218,9 +218,10 @@ function fillShmem(
 
 /**
  * UFFDIO_WRITEPROTECT over [start, end) of one VMA: entries lose or regain their write protection.
- * What a write fault would only make writable is so at once when protection ends: exclusive
- * anonymous pages, dirty ones of shared memory. All others fault and find no mark.
- * Source: mm/userfaultfd.c uffd_wp_range(), 6.18.
+ * What a write fault would only make writable is so at once when protection ends, if the mapping is
+ * private: exclusive anonymous pages. A shared mapping that is registered has lost the write bit
+ * from its vm_page_prot, and is no candidate any more: all its pages fault and find no mark.
+ * Source: mm/userfaultfd.c uffd_wp_range(), mm/vma.c vma_wants_writenotify(), 6.18.
  */
 export function uffdWriteProtect(
   m: Machine,
@@ -229,7 +230,8 @@ export function uffdWriteProtect(
   end: Vpn,
   protect: boolean,
 ): void {
-  const upgrade = (m.vma.flags[v]! & VM_WRITE) !== 0 ? CP_TRY_CHANGE_WRITABLE : 0;
+  const isPrivate = (m.vma.flags[v]! & (VM_WRITE | VM_SHARED)) === VM_WRITE;
+  const upgrade = isPrivate ? CP_TRY_CHANGE_WRITABLE : 0;
   changeProtection(m, v, start, end, protect ? CP_UFFD_WP : CP_UFFD_WP_RESOLVE | upgrade);
 }
 
