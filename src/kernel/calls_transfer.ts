@@ -2,14 +2,15 @@
  * Vectored reads and writes, copies between descriptors, writeback and advice on files. The vectored
  * ones are their plain forms, piece by piece (fs/read_write.c do_iter_readv_writev(), 6.18).
  */
-import { EBADF, EINVAL, type TaskRow, word } from '../base/index.ts';
-import { FS_DISK } from '../mm/fs_types.ts';
+import { EBADF, EFAULT, EINVAL, type TaskRow, word } from '../base/index.ts';
+import { FS_DISK, FS_HUGETLB, FS_SHMEM, INODE_DIRECTORY } from '../mm/fs_types.ts';
 import { writebackRange } from '../mm/writeback.ts';
 import { sizeLost } from './assume.ts';
 import { FILE_CALLS } from './calls_file.ts';
 import { fileOf } from './fd_table.ts';
+import { isUserRange } from './file_io.ts';
 import type { CallTable, Handler, KernelState } from './state.ts';
-import { Args, field, isStruct, type Outcome, toResult, type Value } from './values.ts';
+import { Args, field, isInt, isStruct, type Outcome, toResult, type Value } from './values.ts';
 
 const OUTSIDE = 'bytes that move between descriptors are not part of memory';
 
@@ -41,6 +42,14 @@ function vectored(plain: 'read' | 'write' | 'pread64' | 'pwrite64'): Handler {
     if (k.observed !== undefined) return inLog(k, t, a);
     if (list === undefined) return { unmodelled: `${plain} with a vector that stands in memory` };
     if (list.length > 1024) return -EINVAL;
+    // What is wrong with the descriptor or the position comes first, then every buffer is looked at.
+    const none: Value[] = [a.values[0]!, word.ZERO, word.ZERO];
+    if (positioned) none.push(word.fromNumber(a.signed(3)));
+    const refused = toResult(call(k, t, new Args(none)));
+    if (!('value' in refused)) return refused;
+    for (const { base, length } of list) {
+      if (isInt(base) && !isUserRange(base, length)) return -EFAULT;
+    }
     let done = 0;
     for (const { base, length } of list) {
       const fd = a.values[0]!;
@@ -79,7 +88,11 @@ function sync(k: KernelState, t: TaskRow, a: Args): Outcome {
   const file = fileOf(k, t, a.int(0));
   if (file === 0) return k.observed === undefined ? -EBADF : { ignored: OUTSIDE };
   const inode = m.file.inode[file]!;
-  if (m.inode.kind[inode] === FS_DISK) writebackRange(m, inode, 0, Number.POSITIVE_INFINITY);
+  const kind = m.inode.kind[inode]!;
+  const isDirectory = (m.inode.flags[inode]! & INODE_DIRECTORY) !== 0;
+  const syncs = kind === FS_DISK || kind === FS_SHMEM || kind === FS_HUGETLB || isDirectory;
+  if (!syncs && k.observed === undefined) return -EINVAL;
+  if (kind === FS_DISK) writebackRange(m, inode, 0, Number.POSITIVE_INFINITY);
   return 0;
 }
 

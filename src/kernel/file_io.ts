@@ -37,7 +37,7 @@ import {
 } from '../mm/fs_types.ts';
 import type { Machine } from '../mm/mm_types.ts';
 import { TASK_PAGES } from '../mm/mman.ts';
-import { PG_READAHEAD, PG_UPTODATE } from '../mm/page_flags.ts';
+import { PG_READAHEAD, PG_UPTODATE, PG_WRITTEN } from '../mm/page_flags.ts';
 import { asyncReadahead, syncReadahead } from '../mm/readahead.ts';
 import { HUGE_NEVER } from '../mm/settings.ts';
 import { SGP_WRITE, shmemGetFolio, shmemResult } from '../mm/shmem.ts';
@@ -117,7 +117,7 @@ function store(
  * A buffer that lies, or reaches, beyond the addresses that user space has is refused before the
  * file is looked at. Source: fs/read_write.c vfs_read(), vfs_write(): access_ok(), 6.18.
  */
-function isUserRange(at: U64, count: number): boolean {
+export function isUserRange(at: U64, count: number): boolean {
   const last = word.add(at, word.fromNumber(Math.max(count, 1) - 1));
   const [first, end] = [word.pageOf(at), word.pageOf(last)];
   return first <= end && end < TASK_PAGES;
@@ -156,7 +156,7 @@ export function writeFile(
     const end = (folioIndex(m, head) + folioPages(m, head)) * PAGE_SIZE;
     const room = Math.min(bytes, end - at);
     const n = typeof from === 'string' ? room : presentBytes(m, t, from, room);
-    writeEnd(m, inode, head, at, n);
+    writeEnd(m, inode, pfn, at, n);
     if (n > 0) {
       store(m, t, inode, at, n, source, done);
       done += n;
@@ -174,12 +174,15 @@ export function writeFile(
  * ->write_end() of `n` bytes, maybe none. i_size moves to where the write begins even then, and new
  * blocks of a disk file are zeroed and dirty (folio_zero_new_buffers(), ext4_da_do_write_end()).
  */
-function writeEnd(m: Machine, inode: InodeRow, head: number, pos: number, n: number): void {
+function writeEnd(m: Machine, inode: InodeRow, pfn: number, pos: number, n: number): void {
   const { flags } = m.page;
   const old = m.inode.size[inode]!;
   if (pos + n > old) m.inode.size[inode] = pos + n;
   if (pos > old && m.inode.kind[inode] !== FS_SHMEM) zeroPartialPages(m, inode, old, pos);
+  const head = headOf(m, pfn);
   flags[head] = flags[head]! | PG_UPTODATE;
+  // Nothing was copied, and the block that it would have gone to is not new.
+  if (n === 0 && m.inode.kind[inode] !== FS_SHMEM && (flags[pfn]! & PG_WRITTEN) !== 0) return;
   folioMarkDirty(m, head);
 }
 

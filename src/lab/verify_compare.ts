@@ -36,6 +36,10 @@ export const MASKED: readonly Masked[] = [
   { what: 'smaps Referenced', why: 'DAMON clears young bits at its own times' },
   { what: 'smaps LazyFree', why: 'a batch of each CPU holds folios that MADV_FREE gave up' },
   { what: 'getppid of the first task', why: 'its parent is the executor' },
+  {
+    what: 'BUS_MCEERR_AR against BUS_ADRERR at a poisoned page',
+    why: 'a matter of configuration (CONFIG_MEMORY_FAILURE)',
+  },
   { what: 'statistics', why: 'they count for the whole machine' },
 ];
 
@@ -117,6 +121,12 @@ export class Comparison {
   }
 }
 
+/** BUS_MCEERR_AR of a poisoned page is BUS_ADRERR without CONFIG_MEMORY_FAILURE. */
+function sameSignal(model: StepOutcome, kernel: StepOutcome): boolean {
+  const [a, b] = [signalText(model), signalText(kernel)];
+  return a === b || a.replace('SIGBUS/AR ', 'SIGBUS/ADRERR ') === b;
+}
+
 function signalText(outcome: StepOutcome): string {
   const { signal } = outcome;
   if (signal === undefined) return 'none';
@@ -168,6 +178,7 @@ export function compareOutcome(
       return;
     case 'access':
       if (model.signal === undefined && kernel.signal === undefined) c.compared++;
+      else if (sameSignal(model, kernel)) c.compared++;
       else c.same(task, -1, 'signal', signalText(model), signalText(kernel));
       if (op.access === 'read' && model.signal === undefined) {
         if (sameResult(model, kernel)) c.compared++;

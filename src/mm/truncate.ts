@@ -176,7 +176,7 @@ export function punchHole(m: Machine, inode: InodeRow, start: Bytes, end: Bytes)
   const first = Math.ceil(start / 4096);
   const last = Math.floor(end / 4096) - 1;
   if (last >= first) unmapMappingPages(m, inode, first, last, false);
-  else if (last < 0 && m.inode.kind[inode] !== FS_DISK) {
+  else if (last < 0) {
     unmapMappingPages(m, inode, first, Number.MAX_SAFE_INTEGER, false);
   }
   if (m.inode.kind[inode] === FS_DISK) {
