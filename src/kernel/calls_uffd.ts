@@ -9,6 +9,7 @@ import {
   EINVAL,
   ENOENT,
   ENOMEM,
+  ENOTTY,
   EPERM,
   newRow,
   type Row,
@@ -214,6 +215,12 @@ function writeProtect(k: KernelState, u: Row, s: StructValue): Outcome {
   return any ? 0 : -ENOENT;
 }
 
+/** Nobody waits for long here: there is no reader. */
+function wake(k: KernelState, s: StructValue): Outcome {
+  const r = rangeField(k, s);
+  return typeof r === 'number' ? r : 0;
+}
+
 const UFFD_TYPE = 0xaa;
 
 /** ioctl(2): the userfaultfd ones; others are not about memory. */
@@ -222,7 +229,8 @@ function ioctl(k: KernelState, t: TaskRow, a: Args): Outcome {
   const cmd = a.u64(1).lo;
   const special = k.special.get(file);
   if (special?.kind !== 'uffd') {
-    if (file === 0 && k.observed === undefined) return -EBADF;
+    if (k.observed === undefined && file === 0) return -EBADF;
+    if (k.observed === undefined && ((cmd >>> 8) & 0xff) === UFFD_TYPE) return -ENOTTY;
     return { ignored: 'device controls are not part of memory' };
   }
   if (((cmd >>> 8) & 0xff) !== UFFD_TYPE) return -EINVAL;
@@ -239,7 +247,7 @@ function ioctl(k: KernelState, t: TaskRow, a: Args): Outcome {
     case 0x01:
       return unregister(k, u, s);
     case 0x02:
-      return 0;
+      return wake(k, s);
     case 0x03:
       return copy(k, t, u, s);
     case 0x04:

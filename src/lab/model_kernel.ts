@@ -7,7 +7,6 @@ import { Kernel, type Value } from '../kernel/index.ts';
 import type { Effect } from '../laws/index.ts';
 import {
   ACCESS_BUS_ADRERR,
-  ACCESS_BUS_HWPOISON,
   ACCESS_EXEC,
   ACCESS_OK,
   ACCESS_OOM,
@@ -68,8 +67,6 @@ function signalOf(result: number, vpn: number, offset: number): SignalInfo | und
       return { name: 'SIGSEGV', code: 'ACCERR', address };
     case ACCESS_BUS_ADRERR:
       return { name: 'SIGBUS', code: 'ADRERR', address };
-    case ACCESS_BUS_HWPOISON:
-      return { name: 'SIGBUS', code: 'AR', address };
     default:
       return undefined;
   }

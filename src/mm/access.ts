@@ -9,7 +9,6 @@ export const ACCESS_OK = 0;
 export const ACCESS_SEGV_MAPERR = 1;
 export const ACCESS_SEGV_ACCERR = 2;
 export const ACCESS_BUS_ADRERR = 3;
-export const ACCESS_BUS_HWPOISON = 4;
 /** No memory: the kernel would call the OOM killer. */
 export const ACCESS_OOM = 5;
 /** Waits for a userfaultfd handler. */

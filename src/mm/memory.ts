@@ -24,7 +24,6 @@ import {
 } from '../base/index.ts';
 import {
   ACCESS_BUS_ADRERR,
-  ACCESS_BUS_HWPOISON,
   ACCESS_EXEC,
   ACCESS_OK,
   ACCESS_OOM,
@@ -254,8 +253,8 @@ function uffdSignals(m: Machine, v: VmaRow): boolean {
 
 function signalOf(ret: number): number {
   if ((ret & VM_FAULT_OOM) !== 0) return ACCESS_OOM;
-  if ((ret & VM_FAULT_HWPOISON) !== 0) return ACCESS_BUS_HWPOISON;
-  if ((ret & VM_FAULT_SIGBUS) !== 0) return ACCESS_BUS_ADRERR;
+  // Without CONFIG_MEMORY_FAILURE do_sigbus() knows no BUS_MCEERR_AR.
+  if ((ret & (VM_FAULT_SIGBUS | VM_FAULT_HWPOISON)) !== 0) return ACCESS_BUS_ADRERR;
   if ((ret & VM_FAULT_UFFD_WAIT) !== 0) return ACCESS_UFFD_WAIT;
   return ACCESS_SEGV_MAPERR;
 }

@@ -7,6 +7,7 @@ import {
   EINVAL,
   ENOMEM,
   ENOSPC,
+  type Errno,
   highestOrder,
   type InodeRow,
   modPow2,
@@ -270,6 +271,13 @@ export function shmemGetFolio(
   error = addFolio(m, inode, index, 0);
   if (error < 0) return error;
   return taken(m, error, 0, index, sgp);
+}
+
+/** shmem_mfill_atomic_pte() adds a single page, whatever sizes are allowed. Its frame, or -errno. */
+export function shmemAddPage(m: Machine, inode: InodeRow, index: number): Pfn | Errno {
+  const head = addFolio(m, inode, index, 0);
+  if (head > 0) m.page.flags[head] = m.page.flags[head]! | PG_UPTODATE;
+  return head;
 }
 
 /**

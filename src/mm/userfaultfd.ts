@@ -39,11 +39,12 @@ import {
   makePte,
   PTE_A,
   PTE_D,
+  PTE_P,
   PTE_UFFD_WP,
   PTE_W,
 } from './pgtable.ts';
 import { folioAddFileRmapPtes, folioAddNewAnonRmap } from './rmap.ts';
-import { SGP_NOALLOC, SGP_WRITE, shmemGetFolio, shmemResult } from './shmem.ts';
+import { SGP_NOALLOC, shmemAddPage, shmemGetFolio, shmemResult } from './shmem.ts';
 import { OPS_NONE, OPS_SHMEM, OPS_SHMEM_ANON, VM_SHARED, VM_WRITE } from './vm_flags.ts';
 import { pageProt, uffdWp } from './vma_prot.ts';
 import { vmaLookup } from './vma_tree.ts';
@@ -70,10 +71,10 @@ function isShmem(m: Machine, v: VmaRow): boolean {
   return kind === OPS_SHMEM || kind === OPS_SHMEM_ANON;
 }
 
-/** mfill_atomic_install_pte(): an entry may replace none, or a uffd-wp marker. */
+/** mfill_atomic_install_pte(): an entry may replace none, or a marker of userfaultfd's own. */
 function freeSlot(m: Machine, slot: number): boolean {
   const pte = m.pt[slot]!;
-  return pte === 0 || (isMarker(pte) && (pte & MARKER_UFFD_WP) !== 0);
+  return pte === 0 || (isMarker(pte) && (pte & (MARKER_UFFD_WP | MARKER_POISONED)) !== 0);
 }
 
 function install(
@@ -178,7 +179,9 @@ function fillOne(
     const slot = pteSlotAlloc(m, mm, vpn);
     if (isPastEof(m, v, vpn)) return -EFAULT;
     if (m.pt[slot] !== 0) return -EEXIST;
-    m.pt[slot] = makePte(m.zeroPfn, (pageProt(m, v) & ~PTE_W) | PTE_A);
+    // PROT_NONE stays PROT_NONE: W without P says so.
+    const prot = pageProt(m, v);
+    m.pt[slot] = makePte(m.zeroPfn, ((prot & PTE_P) !== 0 ? prot & ~PTE_W : prot) | PTE_A);
     return 0;
   }
   // The source is read before the destination's entry is looked at.
@@ -208,9 +211,8 @@ function fillShmem(
   if (value < 0) return value;
   if (index >= filePages(m, inode)) return -EFAULT;
   if (cacheGet(m, inode, index) !== 0) return -EEXIST;
-  const error = shmemGetFolio(m, inode, index, 0, SGP_WRITE, 0, vpn);
-  if (error !== 0) return error === -ENOSPC ? -ENOMEM : error;
-  const pfn = shmemResult.pfn;
+  const pfn = shmemAddPage(m, inode, index);
+  if (pfn < 0) return pfn === -ENOSPC ? -ENOMEM : pfn;
   if (what === UFFD_COPY) markWritten(m, pfn, value);
   // The entry is dirty and tells the folio when it goes; the folio itself is not marked here.
   return install(m, v, vpn, pfn, false, wp);
