@@ -11,6 +11,7 @@ import {
   EISDIR,
   ENOENT,
   ENOTDIR,
+  EPERM,
   EXDEV,
   type InodeRow,
   type TaskRow,
@@ -19,6 +20,7 @@ import {
 import { filePut } from '../mm/file.ts';
 import {
   CAP_DAC_OVERRIDE,
+  CAP_FOWNER,
   FMODE_READ,
   FMODE_WRITE,
   INODE_DIRECTORY,
@@ -171,7 +173,17 @@ function unlink(k: KernelState, t: TaskRow, dirfd: number, a: Args, at: number):
   if (typeof path === 'number') return path;
   if (a.int(at + 1) !== 0) return rmdir(k, path);
   if (k.directories.has(path)) return -EISDIR;
-  return removeName(k, path);
+  return mayTakeAway(k, t, path) ? removeName(k, path) : -EPERM;
+}
+
+const STICKY = new Set(['/tmp', '/var/tmp', '/dev/shm']);
+
+/** In a sticky directory a name belongs to the owner of its file: fs/namei.c may_delete(), 6.18. */
+function mayTakeAway(k: KernelState, t: TaskRow, path: string): boolean {
+  const inode = k.names.get(path);
+  const isSticky = k.observed === undefined && STICKY.has(path.slice(0, path.lastIndexOf('/')));
+  if (inode === undefined || !isSticky) return true;
+  return k.m.inode.uid[inode] === k.m.task.euid[t] || capable(k.m, t, CAP_FOWNER);
 }
 
 function rmdir(k: KernelState, path: string): number {
@@ -190,6 +202,7 @@ function mkdir(k: KernelState, t: TaskRow, dirfd: number, a: Args, at: number): 
 /** link() and rename(): a second or a new name of one inode. */
 function relink(
   k: KernelState,
+  t: TaskRow,
   from: string | number,
   to: string | number,
   keep: boolean,
@@ -205,6 +218,7 @@ function relink(
   if (inode === undefined) return k.directories.has(from) ? moveDirectory(k, from, to) : -ENOENT;
   if (from === to) return keep ? -EEXIST : 0;
   if (keep && k.names.has(to)) return -EEXIST;
+  if (!keep && !(mayTakeAway(k, t, from) && mayTakeAway(k, t, to))) return -EPERM;
   if (k.names.has(to)) removeName(k, to);
   k.names.set(to, inode);
   if (keep) k.m.inode.nlink[inode]!++;
@@ -282,13 +296,13 @@ export const OPEN_CALLS: CallTable = {
   rename: [
     'ss',
     believed((k, t, a) =>
-      relink(k, pathArg(k, t, AT_FDCWD, a.text(0)), pathArg(k, t, AT_FDCWD, a.text(1)), false),
+      relink(k, t, pathArg(k, t, AT_FDCWD, a.text(0)), pathArg(k, t, AT_FDCWD, a.text(1)), false),
     ),
   ],
   renameat: [
     'usus',
     believed((k, t, a) =>
-      relink(k, pathArg(k, t, a.int(0), a.text(1)), pathArg(k, t, a.int(2), a.text(3)), false),
+      relink(k, t, pathArg(k, t, a.int(0), a.text(1)), pathArg(k, t, a.int(2), a.text(3)), false),
     ),
   ],
   renameat2: [
@@ -296,19 +310,25 @@ export const OPEN_CALLS: CallTable = {
     believed((k, t, a) =>
       a.int(4) !== 0
         ? { unmodelled: 'renameat2 with flags' }
-        : relink(k, pathArg(k, t, a.int(0), a.text(1)), pathArg(k, t, a.int(2), a.text(3)), false),
+        : relink(
+            k,
+            t,
+            pathArg(k, t, a.int(0), a.text(1)),
+            pathArg(k, t, a.int(2), a.text(3)),
+            false,
+          ),
     ),
   ],
   link: [
     'ss',
     believed((k, t, a) =>
-      relink(k, pathArg(k, t, AT_FDCWD, a.text(0)), pathArg(k, t, AT_FDCWD, a.text(1)), true),
+      relink(k, t, pathArg(k, t, AT_FDCWD, a.text(0)), pathArg(k, t, AT_FDCWD, a.text(1)), true),
     ),
   ],
   linkat: [
     'usus|u',
     believed((k, t, a) =>
-      relink(k, pathArg(k, t, a.int(0), a.text(1)), pathArg(k, t, a.int(2), a.text(3)), true),
+      relink(k, t, pathArg(k, t, a.int(0), a.text(1)), pathArg(k, t, a.int(2), a.text(3)), true),
     ),
   ],
   symlink: ['ss', believed(() => ({ unmodelled: 'symbolic links' }))],

@@ -81,4 +81,5 @@ export const CAP_SYS_NICE = 1 << 5;
 export const CAP_DAC_OVERRIDE = 1 << 6;
 export const CAP_SETUID = 1 << 7;
 export const CAP_IPC_OWNER = 1 << 8;
-export const CAP_ALL = 0x1ff;
+export const CAP_FOWNER = 1 << 9;
+export const CAP_ALL = 0x3ff;
