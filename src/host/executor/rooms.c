@@ -31,6 +31,9 @@ void enter_room(const char *root) {
   if (mount(root, root, NULL, MS_BIND, NULL)) die("%s: %s", root, strerror(errno));
   if (chroot(root) || chdir("/")) die("%s: %s", root, strerror(errno));
   for (u32 i = 0; i < sizeof dirs / sizeof *dirs; i++) make_directory(dirs[i], 0777);
+  /* As everywhere: a name in them belongs to the owner of its file. /dev/shm is so by itself. */
+  make_directory("/tmp", 01777);
+  make_directory("/var/tmp", 01777);
   make_directory("/proc", 0755);
   if (mount("tmpfs", "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV, NULL)) die("tmpfs: %s", strerror(errno));
   if (mount("proc", "/proc", "proc", 0, NULL)) die("proc: %s", strerror(errno));
