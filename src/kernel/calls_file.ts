@@ -162,17 +162,20 @@ function lseek(k: KernelState, t: TaskRow, a: Args): Outcome {
     }
     return { ignored: OUTSIDE };
   }
+  const whence = a.int(2);
+  if (whence > 4 || whence < 0) return -EINVAL;
   const inode = m.file.inode[file]!;
   const kind = m.inode.kind[inode];
   if (kind === FS_NO_MMAP && /^(pipe|socket):|^\/dev\/(tty|pts)/.test(fileName(k, file)))
     return -ESPIPE;
+  if (kind === FS_SECRET) return -ESPIPE;
   // null_lseek() of /dev/zero.
   if (kind === FS_ZERO) return 0;
   // noop_llseek() of event descriptors, null_lseek(): the position does not move.
-  if (kind === FS_NO_MMAP && !k.special.has(file)) return m.file.pos[file]!;
-  const whence = a.int(2);
+  const isDirectory = (m.inode.flags[inode]! & INODE_DIRECTORY) !== 0;
+  if (kind === FS_NO_MMAP && !k.special.has(file) && !isDirectory) return m.file.pos[file]!;
+  if (isDirectory && whence === 2) return { unmodelled: 'lseek to the end of a directory' };
   if (whence === 3 || whence === 4) return { unmodelled: 'lseek with SEEK_DATA or SEEK_HOLE' };
-  if (whence > 4 || whence < 0) return -EINVAL;
   const base = whence === 0 ? 0 : whence === 1 ? m.file.pos[file]! : m.inode.size[inode]!;
   const pos = base + a.signed(1);
   if (pos < 0) return -EINVAL;

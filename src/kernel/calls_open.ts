@@ -73,7 +73,7 @@ export function pathArg(
 }
 
 /** May the task open the inode in these modes? Owner and other bits; root may all. */
-function mayOpen(k: KernelState, t: TaskRow, inode: InodeRow, mode: number): boolean {
+export function mayOpen(k: KernelState, t: TaskRow, inode: InodeRow, mode: number): boolean {
   if (k.m.task.euid[t] === 0 || capable(k.m, t, CAP_DAC_OVERRIDE)) return true;
   const bits = k.m.inode.mode[inode]!;
   const own = k.m.inode.uid[inode] === k.m.task.euid[t] ? bits >> 6 : bits;
@@ -171,7 +171,7 @@ function openedInLog(k: KernelState, t: TaskRow, path: string, flags: number): O
 function unlink(k: KernelState, t: TaskRow, dirfd: number, a: Args, at: number): Outcome {
   const path = pathArg(k, t, dirfd, a.text(at));
   if (typeof path === 'number') return path;
-  if (a.int(at + 1) !== 0) return rmdir(k, path);
+  if (a.int(at + 1) !== 0) return rmdir(k, t, path);
   if (k.directories.has(path)) return -EISDIR;
   return mayTakeAway(k, t, path) ? removeName(k, path) : -EPERM;
 }
@@ -186,7 +186,8 @@ function mayTakeAway(k: KernelState, t: TaskRow, path: string): boolean {
   return k.m.inode.uid[inode] === k.m.task.euid[t] || capable(k.m, t, CAP_FOWNER);
 }
 
-function rmdir(k: KernelState, path: string): number {
+function rmdir(k: KernelState, t: TaskRow, path: string): number {
+  if (!mayTakeAway(k, t, path)) return -EPERM;
   if (k.names.has(path) && !k.directories.has(path)) return -ENOTDIR;
   return k.directories.delete(path) ? 0 : -ENOENT;
 }
@@ -197,6 +198,15 @@ function mkdir(k: KernelState, t: TaskRow, dirfd: number, a: Args, at: number): 
   if (k.directories.has(path) || k.names.has(path)) return -EEXIST;
   k.directories.add(path);
   return 0;
+}
+
+/**
+ * fs.protected_hardlinks, which distributions set: a second name only for one's own file, or one that
+ * may be read and written. Source: fs/namei.c may_linkat(), 6.18.
+ */
+function mayLink(k: KernelState, t: TaskRow, inode: InodeRow): boolean {
+  if (k.observed !== undefined || k.m.inode.uid[inode] === k.m.task.euid[t]) return true;
+  return mayOpen(k, t, inode, FMODE_READ | FMODE_WRITE) || capable(k.m, t, CAP_FOWNER);
 }
 
 /** link() and rename(): a second or a new name of one inode. */
@@ -218,6 +228,7 @@ function relink(
   if (inode === undefined) return k.directories.has(from) ? moveDirectory(k, from, to) : -ENOENT;
   if (from === to) return keep ? -EEXIST : 0;
   if (keep && k.names.has(to)) return -EEXIST;
+  if (keep && !mayLink(k, t, inode)) return -EPERM;
   if (!keep && !(mayTakeAway(k, t, from) && mayTakeAway(k, t, to))) return -EPERM;
   if (k.names.has(to)) removeName(k, to);
   k.names.set(to, inode);
@@ -290,7 +301,7 @@ export const OPEN_CALLS: CallTable = {
     's',
     believed((k, t, a) => {
       const path = pathArg(k, t, AT_FDCWD, a.text(0));
-      return typeof path === 'number' ? path : rmdir(k, path);
+      return typeof path === 'number' ? path : rmdir(k, t, path);
     }),
   ],
   rename: [

@@ -3,6 +3,7 @@
  * mm/shmem.c, fs/ext4/extents.c, 6.18).
  */
 import {
+  EACCES,
   EBADF,
   EFBIG,
   EINVAL,
@@ -35,7 +36,7 @@ import {
 } from '../mm/fs_types.ts';
 import { SGP_FALLOC, shmemGetFolio, shmemResult } from '../mm/shmem.ts';
 import { punchHole, truncateSetsize, undoFallocate, zeroPartialPages } from '../mm/truncate.ts';
-import { pathArg } from './calls_open.ts';
+import { mayOpen, pathArg } from './calls_open.ts';
 import { fileOf } from './fd_table.ts';
 import { fileName, isRegular } from './file_io.ts';
 import type { CallTable, KernelState } from './state.ts';
@@ -99,7 +100,10 @@ function truncate(k: KernelState, t: TaskRow, a: Args): Outcome {
   if (typeof path === 'number') return path;
   if (k.directories.has(path)) return -EISDIR;
   const inode = k.names.get(path);
-  if (inode !== undefined) return setSize(k, t, inode, bytes);
+  if (inode !== undefined) {
+    const mayWrite = k.observed !== undefined || mayOpen(k, t, inode, FMODE_WRITE);
+    return mayWrite ? setSize(k, t, inode, bytes) : -EACCES;
+  }
   if (k.observed !== undefined) return { ignored: OUTSIDE };
   return -ENOENT;
 }
