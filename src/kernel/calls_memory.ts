@@ -3,6 +3,7 @@
  * number that comes back becomes an address.
  */
 import {
+  EACCES,
   EBADF,
   EFAULT,
   EIDRM,
@@ -14,6 +15,7 @@ import {
   word,
 } from '../base/index.ts';
 import { sysBrk } from '../mm/brk.ts';
+import { CAP_SYS_PTRACE } from '../mm/fs_types.ts';
 import { sysMadvise } from '../mm/madvise.ts';
 import { type CopyOut, sysMincore } from '../mm/mincore.ts';
 import { sysMlock, sysMlock2, sysMlockall, sysMunlock, sysMunlockall } from '../mm/mlock.ts';
@@ -26,6 +28,7 @@ import { sysMsync } from '../mm/msync.ts';
 import { sysMunmap } from '../mm/munmap.ts';
 import { importIovec, sysProcessMadvise } from '../mm/process_madvise.ts';
 import { sysRemapFilePages } from '../mm/remap_file_pages.ts';
+import { capable } from '../mm/util.ts';
 import { fileForMap } from './assume.ts';
 import { rawFile } from './fd_table.ts';
 import type { CallTable, KernelState } from './state.ts';
@@ -99,6 +102,19 @@ function iovec(value: Value | undefined): { addr: U64; len: U64 }[] | undefined 
   return out;
 }
 
+/**
+ * mm_access(): without CAP_SYS_PTRACE only a process of the same user and of no more rights. One that
+ * changed its user cannot be dumped, and so not by its own kind either.
+ * Source: kernel/ptrace.c __ptrace_may_access(), 6.18.
+ */
+function mayAccess(k: KernelState, t: TaskRow, target: TaskRow): boolean {
+  const { mm, uid, euid, caps } = k.m.task;
+  if (mm[t] === mm[target] || capable(k.m, t, CAP_SYS_PTRACE) || k.observed !== undefined)
+    return true;
+  const same = euid[t] === 0 && uid[target] === 0 && euid[target] === 0;
+  return same && (caps[target]! & ~caps[t]!) === 0;
+}
+
 function processMadvise(k: KernelState, t: TaskRow, a: Args): Outcome {
   const ranges = iovec(a.values[1]);
   if (ranges === undefined) return { unmodelled: 'process_madvise with an iovec in memory' };
@@ -116,6 +132,7 @@ function processMadvise(k: KernelState, t: TaskRow, a: Args): Outcome {
     }
     target = k.byPid.get(special.pid) ?? 0;
     if (target === 0 || k.m.task.mm[target] === 0) return -ESRCH;
+    if (!mayAccess(k, t, target)) return -EACCES;
   }
   const advice = a.int(3);
   const mm = k.m.task.mm[target]!;

@@ -22,6 +22,7 @@ import type { Machine } from './mm_types.ts';
 import { PG_DIRTY } from './page_flags.ts';
 import { isHugePmd, pmdSlot, pteSlotUnder } from './pgalloc.ts';
 import { PTE_A, PTE_D, PTE_P, PTE_W, ptePfn } from './pgtable.ts';
+import { lruAddDrain } from './rmap.ts';
 import {
   OPS_SECRET,
   VM_IO,
@@ -168,7 +169,9 @@ export function populateVmaPageRange(
   if ((flags & VM_LOCKONFAULT) !== 0) return end - start;
   if (!vmaIsAccessible(m, v)) return -EFAULT;
   const foll = (flags & (VM_WRITE | VM_SHARED)) === VM_WRITE ? FOLL_WRITE : FOLL_FORCE;
-  return getUserPages(m, task, m.vma.mm[v]!, start, end - start, foll | more);
+  const reached = getUserPages(m, task, m.vma.mm[v]!, start, end - start, foll | more);
+  lruAddDrain(m);
+  return reached;
 }
 
 /** __mm_populate(): all VMAs of a range; errors end it, or are passed over VMA by VMA. */
@@ -214,6 +217,7 @@ export function populateRange(
   const foll = FOLL_MADV_POPULATE | FOLL_HWPOISON | (write ? FOLL_WRITE : 0);
   for (let at = start; at < end; ) {
     const reached = getUserPages(m, task, mm, at, end - at, foll);
+    lruAddDrain(m);
     if (reached < 0) return reached;
     at += reached;
   }

@@ -41,7 +41,7 @@ import {
   regionOf,
 } from './pgtable.ts';
 import { ptesInBatch } from './pte_batch.ts';
-import { mlockVmaFolio, munlockVmaFolio } from './rmap.ts';
+import { lruAddDrain, mlockVmaFolio, munlockVmaFolio } from './rmap.ts';
 import { canDoMlock, capable, limitPages, refuse } from './util.ts';
 import { OPS_SECRET, VM_LOCKED, VM_LOCKONFAULT } from './vm_flags.ts';
 import { VM_LOCKED_MASK, vmaSupportsMlock } from './vma.ts';
@@ -119,7 +119,11 @@ function mlockFixup(m: Machine, v: VmaRow, start: Vpn, end: Vpn, flags: number):
   const isLocked = (flags & VM_LOCKED) !== 0;
   if (!isLocked) m.mm.lockedVm[mm]! -= end - start;
   else if (!wasLocked) m.mm.lockedVm[mm]! += end - start;
-  if (!(isLocked && wasLocked)) mlockVmaPagesRange(m, held, start, end);
+  if (!(isLocked && wasLocked)) {
+    lruAddDrain(m);
+    mlockVmaPagesRange(m, held, start, end);
+    lruAddDrain(m);
+  }
   return held;
 }
 

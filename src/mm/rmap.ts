@@ -353,6 +353,14 @@ function batchMlock(m: Machine, head: Pfn, isUnlock: boolean): void {
 }
 
 /**
+ * lru_add_drain(): the CPU's batch is carried out: around a walk that locks what is mapped, and when
+ * the pages of a VMA have been brought in (mm/gup.c populate_vma_page_range(), faultin_page_range()).
+ */
+export function lruAddDrain(m: Machine): void {
+  m.mlockBatch.length = 0;
+}
+
+/**
  * mlock_vma_folio(): a folio that a VM_LOCKED VMA maps whole. Each mapping counts. A lock that comes
  * while the folio's unlock still waits in the batch is lost: the mark that it finds is taken away
  * before it is carried out itself, and then the folio is evictable.

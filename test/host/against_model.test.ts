@@ -21,13 +21,19 @@ const LIMIT_MS = 300000;
 
 let machine: ReturnType<typeof verifyProgram>['machine'] | undefined;
 
+/**
+ * Of the host's refusals: a file that is not there, a step of a task that is gone by then, one that
+ * aims at the executor's own memory.
+ */
+const REFUSALS = new Set(['HOST009', 'HOST010', 'HOST017']);
+
 /** What differs in a program; '' = nothing, undefined = this machine does not allow what it needs. */
 async function difference(host: HostKernel, name: string, text: string, full: boolean) {
   const { program } = parseProgram(text, name);
   if (program.memory !== undefined) return undefined;
   const seen = await host.execute(program, { observe: full ? 'full' : 'pages' });
   const errors = seen.notes.filter((note) => note.severity === 'error');
-  if (errors.length > 0 && errors.every((note) => note.code === 'HOST010')) return undefined;
+  if (errors.length > 0 && errors.every((note) => REFUSALS.has(note.code))) return undefined;
   if (errors.length > 0) return `${name}: ${errors[0]?.message}`;
   const { release } = hostRelease(host.info().release) ?? {};
   if (release === undefined) return `${name}: no modelled kernel`;
@@ -64,6 +70,7 @@ await describeHost('model and kernel', (host) => {
   it(`agree on ${PROGRAMS} random programs`, { timeout: LIMIT_MS }, async () => {
     await host.quiet();
     const differing: string[] = [];
+    let refused = 0;
     for (let first = 0; first < PROGRAMS; first += BLOCK_PROGRAMS) {
       const settings = ['p: getpid()', ...blockSettings(SEED, first), ''].join('\n');
       const { program } = parseProgram(settings, 'settings.fl');
@@ -71,12 +78,10 @@ await describeHost('model and kernel', (host) => {
       const one = async (index: number): Promise<void> => {
         const text = programText(SEED, index, STEPS);
         const found = await difference(host, `program ${index}`, text, isFull(index));
+        if (found === undefined) refused++;
         // What another process or a kernel thread has done is not there a second time.
-        if (
-          found !== '' &&
-          (await difference(host, `program ${index}`, text, isFull(index))) !== ''
-        ) {
-          differing.push(found ?? `program ${index} needs what this machine does not allow`);
+        else if (found !== '' && (await difference(host, 'again', text, isFull(index))) !== '') {
+          differing.push(found);
         }
       };
       let next = first;
@@ -86,5 +91,6 @@ await describeHost('model and kernel', (host) => {
       await Promise.all([work(), work(), work()]);
     }
     expect(differing).toEqual([]);
+    expect(refused).toBeLessThan(PROGRAMS / 100);
   });
 });
