@@ -25,10 +25,16 @@ import {
 } from '../mm/fs_types.ts';
 import { sizeKnown } from './assume.ts';
 import { fileOf } from './fd_table.ts';
-import { fileName, isRegular, readFile, type Source, writeFile } from './file_io.ts';
+import { fileName, isRegular, readFile, writeFile } from './file_io.ts';
 import { knobFor, writeProc } from './proc_paths.ts';
 import type { CallTable, KernelState } from './state.ts';
-import { touchRange, zeroRange } from './user_copy.ts';
+import {
+  bufferLength,
+  copyToBuffer,
+  isUserBuffer,
+  touchBuffer,
+  type UserBuffer,
+} from './user_buffer.ts';
 import { type Args, isInt, type Outcome } from './values.ts';
 
 /** Neither read nor written: it has no such operation. */
@@ -37,31 +43,45 @@ const OUTSIDE = 'bytes of files, pipes and terminals are not part of memory';
 /** MAX_RW_COUNT. */
 const MAX_RW_COUNT = 0x7ffff000;
 
-function sourceOf(a: Args, i: number): Source {
-  const value = a.values[i];
-  return typeof value === 'string' ? value : isInt(value) ? value : '';
+/** What a plain call names as its memory; what is no address has no place in memory. */
+function plainBuffer(a: Args): UserBuffer {
+  const base = a.values[1];
+  return [{ base: isInt(base) || typeof base === 'string' ? base : '', length: a.num(2) }];
 }
 
-/** write(2) at a position; `at` < 0 means the description's own. */
-function write(k: KernelState, t: TaskRow, a: Args, at: number): Outcome {
+/** write(2) of a buffer; `at` < 0 means the description's own position. */
+export function write(
+  k: KernelState,
+  t: TaskRow,
+  fd: number,
+  buffer: UserBuffer,
+  at: number,
+): Outcome {
   const { m } = k;
-  const file = fileOf(k, t, a.int(0));
+  const file = fileOf(k, t, fd);
   if (file === 0) return k.observed === undefined ? -EBADF : { ignored: OUTSIDE };
   if ((m.file.mode[file]! & FMODE_WRITE) === 0) return -EBADF;
-  const count = Math.min(a.num(2), MAX_RW_COUNT);
+  const count = Math.min(bufferLength(buffer), MAX_RW_COUNT);
   const inode = m.file.inode[file]!;
-  const special = k.special.get(file);
-  if (special?.kind === 'file') return writeSpecial(k, t, special.path, a, count);
   const kind = m.inode.kind[inode];
-  if (fileName(k, file) === EVENTPOLL && k.observed === undefined) return -EINVAL;
-  if (kind === FS_ZERO || kind === FS_NO_MMAP)
-    return copiedOut(k, t, a, count, kind === FS_ZERO || fileName(k, file) === '/dev/null');
-  if (kind !== FS_SHMEM && kind !== FS_DISK) return kind === FS_HUGETLB ? -EINVAL : -EINVAL;
+  const name = fileName(k, file);
+  if (kind === FS_SECRET || kind === FS_HUGETLB) return -EINVAL;
+  if (name === EVENTPOLL && k.observed === undefined) return -EINVAL;
+  if (k.observed === undefined && !isUserBuffer(buffer)) return -EFAULT;
+  const special = k.special.get(file);
+  if (special?.kind === 'file') return writeSpecial(k, t, special.path, buffer, count);
+  if (kind === FS_ZERO || kind === FS_NO_MMAP) {
+    // /dev/zero and /dev/null take everything unread; a terminal or pipe reads its source.
+    if (k.observed !== undefined) return { ignored: OUTSIDE };
+    if (kind === FS_ZERO || name === '/dev/null' || count === 0) return count;
+    return touchBuffer(m, t, buffer, 0, count, false) || -EFAULT;
+  }
+  if (kind !== FS_SHMEM && kind !== FS_DISK) return -EINVAL;
   const append = (m.file.flags[file]! & O_APPEND) !== 0;
   const pos = append ? m.inode.size[inode]! : at >= 0 ? at : m.file.pos[file]!;
   const told = k.observed?.value;
   if (k.observed !== undefined && told === undefined) return { ignored: OUTSIDE };
-  const done = writeFile(m, t, inode, pos, told ?? count, sourceOf(a, 1));
+  const done = writeFile(m, t, inode, pos, told ?? count, buffer);
   if (done > 0 && at < 0) m.file.pos[file] = pos + done;
   if (k.observed !== undefined && (m.inode.flags[inode]! & INODE_SIZE_UNKNOWN) !== 0) {
     return { ignored: OUTSIDE };
@@ -69,8 +89,15 @@ function write(k: KernelState, t: TaskRow, a: Args, at: number): Outcome {
   return done;
 }
 
-function writeSpecial(k: KernelState, t: TaskRow, path: string, a: Args, count: number): Outcome {
-  const text = a.text(1);
+function writeSpecial(
+  k: KernelState,
+  t: TaskRow,
+  path: string,
+  buffer: UserBuffer,
+  count: number,
+): Outcome {
+  const [piece] = buffer;
+  const text = buffer.length === 1 && typeof piece?.base === 'string' ? piece.base : undefined;
   if (k.observed !== undefined) {
     if (text !== undefined && (k.observed.value ?? -1) > 0) writeProc(k, 0, path, text);
     return { ignored: OUTSIDE };
@@ -81,33 +108,29 @@ function writeSpecial(k: KernelState, t: TaskRow, path: string, a: Args, count: 
   return stored === 0 ? count : stored;
 }
 
-/** /dev/zero and /dev/null take everything unread; a terminal or pipe reads its source. */
-function copiedOut(k: KernelState, t: TaskRow, a: Args, count: number, unread: boolean): Outcome {
-  if (k.observed !== undefined) return { ignored: OUTSIDE };
-  const value = a.values[1];
-  if (unread || !isInt(value) || count === 0) return count;
-  const read = touchRange(k.m, t, value, count, false);
-  return read === 0 ? -EFAULT : read;
-}
-
-function read(k: KernelState, t: TaskRow, a: Args, at: number): Outcome {
+/** read(2) into a buffer; `at` < 0 means the description's own position. */
+export function read(
+  k: KernelState,
+  t: TaskRow,
+  fd: number,
+  buffer: UserBuffer,
+  at: number,
+): Outcome {
   const { m } = k;
-  const file = fileOf(k, t, a.int(0));
+  const file = fileOf(k, t, fd);
   if (file === 0) return k.observed === undefined ? -EBADF : { ignored: OUTSIDE };
   if ((m.file.mode[file]! & FMODE_READ) === 0) return -EBADF;
   const inode = m.file.inode[file]!;
-  const count = Math.min(a.num(2), MAX_RW_COUNT);
-  const value = a.values[1];
-  const target = isInt(value) ? value : undefined;
+  const count = Math.min(bufferLength(buffer), MAX_RW_COUNT);
   if (k.observed !== undefined) {
     if (at < 0 && k.observed.value !== undefined) m.file.pos[file]! += k.observed.value;
     return { ignored: OUTSIDE };
   }
   const kind = m.inode.kind[inode];
-  if (kind === FS_ZERO) {
-    if (target === undefined || count === 0) return count;
-    return zeroRange(m, t, target, count) || -EFAULT;
-  }
+  const name = fileName(k, file);
+  if (kind === FS_SECRET || name === EVENTPOLL) return -EINVAL;
+  if (!isUserBuffer(buffer)) return -EFAULT;
+  if (kind === FS_ZERO) return count === 0 ? 0 : zeros(k, t, buffer, count);
   if ((m.inode.flags[inode]! & INODE_DIRECTORY) !== 0) return -EISDIR;
   const special = k.special.get(file);
   const pos = at >= 0 ? at : m.file.pos[file]!;
@@ -116,37 +139,44 @@ function read(k: KernelState, t: TaskRow, a: Args, at: number): Outcome {
     const text = knobFor(k, t, special.path)?.text?.();
     if (text === undefined) return { unmodelled: `reading ${special.path} through a descriptor` };
     done = Math.max(0, Math.min(count, text.length - pos));
-    if (target !== undefined && done > 0) done = touchRange(m, t, target, done, true);
+    if (done > 0) done = touchBuffer(m, t, buffer, 0, done, true);
   } else if (kind === FS_SHMEM || kind === FS_DISK) {
     if ((m.inode.flags[inode]! & INODE_SIZE_UNKNOWN) !== 0) return { ignored: OUTSIDE };
-    done = readFile(m, t, file, pos, count, target);
+    done = readFile(m, t, file, pos, count, buffer);
   } else if (kind === FS_HUGETLB) {
     // The pool is empty: all of the file is a hole.
     done = Math.max(0, Math.min(count, m.inode.size[inode]! - pos));
-    if (target !== undefined && done > 0) done = zeroRange(m, t, target, done) || -EFAULT;
-  } else if (fileName(k, file) === '/dev/null') done = 0;
-  else if (kind === FS_SECRET || fileName(k, file) === EVENTPOLL) return -EINVAL;
+    if (done > 0) done = zeros(k, t, buffer, done);
+  } else if (name === '/dev/null') done = 0;
   else return { ignored: OUTSIDE };
   if (done > 0 && at < 0) m.file.pos[file] = pos + done;
   return done;
 }
 
+function zeros(k: KernelState, t: TaskRow, buffer: UserBuffer, count: number): number {
+  return copyToBuffer(k.m, t, buffer, 0, count, () => 0) || -EFAULT;
+}
+
 /** Descriptions without a position of their own (FMODE_PREAD and FMODE_PWRITE are not set). */
 const STREAM = /^(pipe|socket|anon_inode):|^\/dev\/(tty|pts)|^\/secretmem/;
 
-function positioned(
+type Transfer = typeof read;
+
+/** pread64() and its like: `at` is where, in the file. */
+export function positioned(
   k: KernelState,
   t: TaskRow,
-  a: Args,
-  call: (k: KernelState, t: TaskRow, a: Args, at: number) => Outcome,
+  fd: number,
+  buffer: UserBuffer,
+  at: number,
+  transfer: Transfer,
 ): Outcome {
-  const at = a.signed(3);
   if (at < 0) return -EINVAL;
-  const file = fileOf(k, t, a.int(0));
+  const file = fileOf(k, t, fd);
   if (file !== 0 && STREAM.test(fileName(k, file))) {
     return k.observed === undefined ? -ESPIPE : { ignored: OUTSIDE };
   }
-  return call(k, t, a, at);
+  return transfer(k, t, fd, buffer, at);
 }
 
 function lseek(k: KernelState, t: TaskRow, a: Args): Outcome {
@@ -191,9 +221,9 @@ function sizeSeen(k: KernelState, file: FileRow, bytes: number): void {
 }
 
 export const FILE_CALLS: CallTable = {
-  read: ['ua|u', (k, t, a) => read(k, t, a, -1)],
-  write: ['ua|u', (k, t, a) => write(k, t, a, -1)],
-  pread64: ['uauu', (k, t, a) => positioned(k, t, a, read)],
-  pwrite64: ['uauu', (k, t, a) => positioned(k, t, a, write)],
+  read: ['ua|u', (k, t, a) => read(k, t, a.int(0), plainBuffer(a), -1)],
+  write: ['ua|u', (k, t, a) => write(k, t, a.int(0), plainBuffer(a), -1)],
+  pread64: ['uauu', (k, t, a) => positioned(k, t, a.int(0), plainBuffer(a), a.signed(3), read)],
+  pwrite64: ['uauu', (k, t, a) => positioned(k, t, a.int(0), plainBuffer(a), a.signed(3), write)],
   lseek: ['uuu', lseek],
 };

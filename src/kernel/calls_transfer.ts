@@ -1,23 +1,19 @@
 /**
- * Vectored reads and writes, copies between descriptors, writeback and advice on files. The vectored
- * ones are their plain forms, piece by piece (fs/read_write.c do_iter_readv_writev(), 6.18).
+ * Vectored reads and writes, copies between descriptors, writeback and advice on files
+ * (fs/read_write.c, fs/sync.c, 6.18).
  */
-import { EBADF, EFAULT, EINVAL, type TaskRow, word } from '../base/index.ts';
+import { EBADF, EINVAL, type TaskRow, word } from '../base/index.ts';
 import { FS_DISK, FS_HUGETLB, FS_SHMEM, INODE_DIRECTORY } from '../mm/fs_types.ts';
 import { writebackRange } from '../mm/writeback.ts';
 import { sizeLost } from './assume.ts';
-import { FILE_CALLS } from './calls_file.ts';
+import { positioned, read, write } from './calls_file.ts';
 import { fileOf } from './fd_table.ts';
-import { isUserRange } from './file_io.ts';
 import type { CallTable, Handler, KernelState } from './state.ts';
-import { Args, field, isInt, isStruct, type Outcome, toResult, type Value } from './values.ts';
+import type { Piece } from './user_buffer.ts';
+import { type Args, field, isInt, isStruct, type Outcome, type Value } from './values.ts';
 
+const UIO_MAXIOV = 1024;
 const OUTSIDE = 'bytes that move between descriptors are not part of memory';
-
-interface Piece {
-  readonly base: Value;
-  readonly length: number;
-}
 
 /** `[{iov_base=…, iov_len=…}, …]`; undefined when it cannot be read. */
 function pieces(value: Value | undefined): Piece[] | undefined {
@@ -28,40 +24,23 @@ function pieces(value: Value | undefined): Piece[] | undefined {
     const base = item['iov_base'] ?? item['0'];
     const length = field(item, 'iov_len', '1');
     if (base === undefined || length === undefined) return undefined;
-    out.push({ base, length: word.toNumber(length) });
+    const isKnown = isInt(base) || typeof base === 'string';
+    out.push({ base: isKnown ? base : '', length: word.toNumber(length) });
   }
   return out;
 }
 
-/** readv, writev, preadv, pwritev: `plain` for each piece, until one falls short. */
-function vectored(plain: 'read' | 'write' | 'pread64' | 'pwrite64'): Handler {
-  const call = FILE_CALLS[plain]![1];
-  const positioned = plain.startsWith('p');
+/** readv, writev, and with `isPositioned` preadv and pwritev: one transfer of all the pieces. */
+function vectored(transfer: typeof read, isPositioned: boolean): Handler {
   return (k, t, a) => {
-    const list = pieces(a.values[1]);
+    const buffer = pieces(a.values[1]);
     if (k.observed !== undefined) return inLog(k, t, a);
-    if (list === undefined) return { unmodelled: `${plain} with a vector that stands in memory` };
-    if (list.length > 1024) return -EINVAL;
-    // What is wrong with the descriptor or the position comes first, then every buffer is looked at.
-    const none: Value[] = [a.values[0]!, word.ZERO, word.ZERO];
-    if (positioned) none.push(word.fromNumber(a.signed(3)));
-    const refused = toResult(call(k, t, new Args(none)));
-    if (!('value' in refused)) return refused;
-    for (const { base, length } of list) {
-      if (isInt(base) && !isUserRange(base, length)) return -EFAULT;
-    }
-    let done = 0;
-    for (const { base, length } of list) {
-      const fd = a.values[0]!;
-      const args: Value[] = [fd, base, word.fromNumber(length)];
-      if (positioned) args.push(word.fromNumber(a.signed(3) + done));
-      const result = toResult(call(k, t, new Args(args)));
-      if (!('value' in result)) return done > 0 ? done : result;
-      const n = word.toNumber(result.value);
-      done += n;
-      if (n < length) break;
-    }
-    return done;
+    if (buffer === undefined) return { unmodelled: 'a vector that stands in memory' };
+    if (buffer.length > UIO_MAXIOV) return -EINVAL;
+    const fd = a.int(0);
+    return isPositioned
+      ? positioned(k, t, fd, buffer, a.signed(3), transfer)
+      : transfer(k, t, fd, buffer, -1);
   };
 }
 
@@ -113,12 +92,12 @@ function advises(name: string): Handler {
 }
 
 export const TRANSFER_CALLS: CallTable = {
-  readv: ['ua|u', vectored('read')],
-  writev: ['ua|u', vectored('write')],
-  preadv: ['uauu|u', vectored('pread64')],
-  pwritev: ['uauu|u', vectored('pwrite64')],
-  preadv2: ['uauu|uu', vectored('pread64')],
-  pwritev2: ['uauu|uu', vectored('pwrite64')],
+  readv: ['ua|u', vectored(read, false)],
+  writev: ['ua|u', vectored(write, false)],
+  preadv: ['uauu|u', vectored(read, true)],
+  pwritev: ['uauu|u', vectored(write, true)],
+  preadv2: ['uauu|uu', vectored(read, true)],
+  pwritev2: ['uauu|uu', vectored(write, true)],
   copy_file_range: ['uauau|u', copies('copy_file_range', 2)],
   sendfile: ['uuau', copies('sendfile', 0)],
   splice: ['uauau|u', copies('splice', 2)],

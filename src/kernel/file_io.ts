@@ -13,8 +13,6 @@ import {
   PAGE_SIZE,
   PMD_PAGES,
   type TaskRow,
-  type U64,
-  word,
 } from '../base/index.ts';
 import {
   cacheGet,
@@ -36,17 +34,19 @@ import {
   INODE_SIZE_UNKNOWN,
 } from '../mm/fs_types.ts';
 import type { Machine } from '../mm/mm_types.ts';
-import { TASK_PAGES } from '../mm/mman.ts';
 import { PG_READAHEAD, PG_UPTODATE, PG_WRITTEN } from '../mm/page_flags.ts';
 import { asyncReadahead, syncReadahead } from '../mm/readahead.ts';
 import { HUGE_NEVER } from '../mm/settings.ts';
 import { SGP_WRITE, shmemGetFolio, shmemResult } from '../mm/shmem.ts';
 import { zeroPartialPages } from '../mm/truncate.ts';
 import type { KernelState } from './state.ts';
-import { presentBytes, setUserByte, touchRange, userByte } from './user_copy.ts';
-
-/** Where the bytes of a write come from: text, or memory of the task. */
-export type Source = string | U64;
+import {
+  bufferByte,
+  copyToBuffer,
+  presentInBuffer,
+  touchBuffer,
+  type UserBuffer,
+} from './user_buffer.ts';
 
 /** generic_write_checks(): bytes that RLIMIT_FSIZE lets through, or -EFBIG. */
 function fsizeLimit(m: Machine, t: TaskRow, pos: number, count: number): number {
@@ -86,15 +86,6 @@ function pageForWrite(m: Machine, inode: InodeRow, pos: number, bytes: number): 
   return head === 0 ? -ENOMEM : head + (index % (1 << order));
 }
 
-/** The content that byte `at` of the source has; text beyond its end is of unknown content. */
-function sourceByte(m: Machine, t: TaskRow, source: Source, at: number): number {
-  if (typeof source === 'string')
-    return at < source.length ? source.charCodeAt(at) : m.nextContent++;
-  const from = word.add(source, word.fromNumber(at));
-  // Behind the first byte of a page there are zeros, as far as is known.
-  return word.offsetOf(from) === 0 ? userByte(m, t, from) : 0;
-}
-
 /** Marks what [pos, pos + n) covers as written; page starts inside take the source's content. */
 function store(
   m: Machine,
@@ -102,25 +93,15 @@ function store(
   inode: InodeRow,
   pos: number,
   n: number,
-  source: Source,
+  source: UserBuffer,
   done: number,
 ): void {
   for (let at = pos; at < pos + n; at += PAGE_SIZE - (at % PAGE_SIZE)) {
     const pfn = cacheGet(m, inode, Math.floor(at / PAGE_SIZE));
     const old = m.content.length === 0 ? 0 : m.content[pfn]!;
-    const value = at % PAGE_SIZE === 0 ? sourceByte(m, t, source, done + at - pos) : old;
+    const value = at % PAGE_SIZE === 0 ? bufferByte(m, t, source, done + at - pos) : old;
     markWritten(m, pfn, value);
   }
-}
-
-/**
- * A buffer that lies, or reaches, beyond the addresses that user space has is refused before the
- * file is looked at. Source: fs/read_write.c vfs_read(), vfs_write(): access_ok(), 6.18.
- */
-export function isUserRange(at: U64, count: number): boolean {
-  const last = word.add(at, word.fromNumber(Math.max(count, 1) - 1));
-  const [first, end] = [word.pageOf(at), word.pageOf(last)];
-  return first <= end && end < TASK_PAGES;
 }
 
 /**
@@ -136,9 +117,8 @@ export function writeFile(
   inode: InodeRow,
   pos: number,
   count: number,
-  source: Source,
+  source: UserBuffer,
 ): number {
-  if (typeof source !== 'string' && !isUserRange(source, count)) return -EFAULT;
   const allowed = fsizeLimit(m, t, pos, count);
   if (allowed < 0) return allowed;
   let chunk = chunkBytes(m, inode);
@@ -146,16 +126,15 @@ export function writeFile(
   while (done < allowed) {
     const at = pos + done;
     const bytes = Math.min(chunk - (at % chunk), allowed - done);
-    const from = typeof source === 'string' ? source : word.add(source, word.fromNumber(done));
-    if (!m.release.writeTouchesLate && typeof from !== 'string') {
-      if (touchRange(m, t, from, bytes, false) === 0) return done > 0 ? done : -EFAULT;
+    if (!m.release.writeTouchesLate && touchBuffer(m, t, source, done, bytes, false) === 0) {
+      return done > 0 ? done : -EFAULT;
     }
     const pfn = pageForWrite(m, inode, at, bytes);
     if (pfn < 0) return done > 0 ? done : pfn;
     const head = headOf(m, pfn);
     const end = (folioIndex(m, head) + folioPages(m, head)) * PAGE_SIZE;
     const room = Math.min(bytes, end - at);
-    const n = typeof from === 'string' ? room : presentBytes(m, t, from, room);
+    const n = presentInBuffer(m, t, source, done, room);
     writeEnd(m, inode, pfn, at, n);
     if (n > 0) {
       store(m, t, inode, at, n, source, done);
@@ -163,7 +142,7 @@ export function writeFile(
       continue;
     }
     if (chunk > PAGE_SIZE) chunk /= 2;
-    if (typeof from !== 'string' && touchRange(m, t, from, room, false) === 0) {
+    if (touchBuffer(m, t, source, done, room, false) === 0) {
       return done > 0 ? done : -EFAULT;
     }
   }
@@ -187,9 +166,8 @@ function writeEnd(m: Machine, inode: InodeRow, pfn: number, pos: number, n: numb
 }
 
 /**
- * Reads `count` bytes at `pos` into memory of the task (a buffer that is no address is not
- * modelled as memory). Returns the bytes read or -errno. Holes of tmpfs stay holes. Each page is
- * in the cache before the memory that it is copied to is touched.
+ * Reads `count` bytes at `pos` into memory of the task. Returns the bytes read or -errno. Holes of
+ * tmpfs stay holes. Each page is in the cache before the memory that it is copied to is touched.
  * Source: mm/filemap.c filemap_read(), mm/shmem.c shmem_file_read_iter(), 6.18.
  */
 export function readFile(
@@ -198,9 +176,8 @@ export function readFile(
   file: FileRow,
   pos: number,
   count: number,
-  target: U64 | undefined,
+  target: UserBuffer,
 ): number {
-  if (target !== undefined && !isUserRange(target, count)) return -EFAULT;
   const inode = m.file.inode[file]!;
   if ((m.inode.flags[inode]! & INODE_SIZE_UNKNOWN) !== 0) return -EFAULT;
   const bytes = Math.max(0, Math.min(count, m.inode.size[inode]! - pos));
@@ -210,16 +187,12 @@ export function readFile(
   for (let index = Math.floor(pos / PAGE_SIZE); index <= last; index++) {
     if (onDisk) readAhead(m, file, inode, index, last);
     const pfn = cacheGet(m, inode, index);
-    if (target === undefined) continue;
+    const first = pfn === 0 || m.content.length === 0 ? 0 : m.content[pfn]!;
     const from = Math.max(pos, index * PAGE_SIZE);
     const n = Math.min(pos + bytes, (index + 1) * PAGE_SIZE) - from;
-    const at = word.add(target, word.fromNumber(from - pos));
-    const copied = touchRange(m, t, at, n, true);
-    const start = word.offsetOf(at) === 0 ? 0 : PAGE_SIZE - word.offsetOf(at);
-    if (copied > start) {
-      const known = pfn !== 0 && m.content.length !== 0 && start === 0 && from % PAGE_SIZE === 0;
-      setUserByte(m, t, word.add(at, word.fromNumber(start)), known ? m.content[pfn]! : 0);
-    }
+    const copied = copyToBuffer(m, t, target, from - pos, n, (i) =>
+      (from + i) % PAGE_SIZE === 0 ? first : 0,
+    );
     if (copied === n) continue;
     const done = from - pos + copied;
     if (onDisk) m.file.prevEnd[file] = pos + done + 1;

@@ -47,7 +47,7 @@ export function touchRange(
 }
 
 /** Copies to [addr, addr + length) what `byteAt` gives: the bytes that could be written. */
-function copyOut(
+export function copyOut(
   m: Machine,
   task: TaskRow,
   addr: U64,
@@ -60,11 +60,6 @@ function copyOut(
     storeContent(m, task, word.pageOf(word.add(addr, word.fromNumber(at))), byteAt(at));
   }
   return done;
-}
-
-/** Zeros to [addr, addr + length): the bytes that could be written, from the front. */
-export function zeroRange(m: Machine, task: TaskRow, addr: U64, length: number): number {
-  return copyOut(m, task, addr, length, () => 0);
 }
 
 /** copy_to_user() of all the bytes. */
@@ -88,8 +83,4 @@ export function presentBytes(m: Machine, task: TaskRow, addr: U64, length: numbe
 /** The byte at an address that was touched; known for the first byte of a page only. */
 export function userByte(m: Machine, task: TaskRow, addr: U64): number {
   return loadContent(m, task, word.pageOf(addr));
-}
-
-export function setUserByte(m: Machine, task: TaskRow, addr: U64, value: number): void {
-  storeContent(m, task, word.pageOf(addr), value);
 }

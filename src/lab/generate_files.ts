@@ -137,18 +137,18 @@ function streams(s: GenState): void {
   const fd = file.name;
   const bytes = s.bytes(Math.min(pages, 20));
   const offset = s.bytes(r.below(file.pages));
-  // One piece: the model writes the pieces one by one, the kernel all as one.
-  const vector = `[{iov_base=${at}, iov_len=${bytes}}]`;
+  const other = s.range().at;
+  const vector = `[{iov_base=${at}, iov_len=${bytes}}, {iov_base=${other}, iov_len=4K}]`;
   const long = file.kind === 'disk' && r.chance(10) ? '700K' : bytes;
   const calls = [
     `pread64(${fd}, ${at}, ${long}, ${offset})`,
     `lseek(${fd}, ${offset}, SEEK_SET)`,
     `read(${fd}, ${at}, ${bytes})`,
     `write(${fd}, ${at}, ${bytes})`,
-    `readv(${fd}, ${vector}, 1)`,
-    `writev(${fd}, ${vector}, 1)`,
-    `preadv(${fd}, ${vector}, 1, ${offset})`,
-    `pwritev(${fd}, ${vector}, 1, ${offset})`,
+    `readv(${fd}, ${vector}, 2)`,
+    `writev(${fd}, ${vector}, 2)`,
+    `preadv(${fd}, ${vector}, 2, ${offset})`,
+    `pwritev(${fd}, ${vector}, 2, ${offset})`,
     `fsync(${fd})`,
     r.pick([
       `lseek(${fd}, -1, SEEK_SET)`,
