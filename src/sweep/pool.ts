@@ -29,13 +29,13 @@ export interface Runner {
   close(): Promise<void>;
 }
 
-/** A file of its own beside the program, in a checkout as in the bundle. */
-function distFile(name: string): string {
-  const places = [`./${name}`, `../${name}`, `../../dist/${name}`];
+/** The worker is a file of its own beside the program, in a checkout as in the bundle. */
+function workerFile(): string {
+  const places = ['./sweep_worker.js', '../sweep_worker.js', '../../dist/sweep_worker.js'];
   const found = places
     .map((place) => fileURLToPath(new URL(place, import.meta.url)))
     .find((path) => existsSync(path));
-  if (found === undefined) throw new Error(`dist/${name} is not built`);
+  if (found === undefined) throw new Error('the sweep worker is not built');
   return found;
 }
 
@@ -61,7 +61,7 @@ export interface Threads {
 export async function startThreads(jobs: number): Promise<Threads> {
   const { Tinypool } = await import('tinypool');
   const pool = new Tinypool({
-    filename: distFile('sweep_worker.js'),
+    filename: workerFile(),
     minThreads: jobs,
     maxThreads: jobs,
     isolateWorkers: false,
