@@ -1,6 +1,7 @@
 /** One setting, tried: what a worker gives back. */
 import { PAGE_SIZE } from '../base/index.ts';
-import type { Machine, Release } from '../mm/mm_types.ts';
+import type { Machine } from '../mm/mm_types.ts';
+import type { Release } from '../mm/release_types.ts';
 import {
   type Baseline,
   baselineOf,

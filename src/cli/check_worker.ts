@@ -17,8 +17,8 @@ import {
   variantRelease,
 } from '../explore/index.ts';
 import * as api from '../explore/variant_api.ts';
-import type { Release } from '../mm/mm_types.ts';
 import { DEFAULT_KERNEL, findKernel } from '../mm/release.ts';
+import type { Release } from '../mm/release_types.ts';
 import { CheckpointError, identityOf, loadCheckpoint, saveCheckpoint } from './checkpoint.ts';
 import { API_KEY, type CompiledVariant } from './variant.ts';
 

@@ -12,7 +12,7 @@ import {
   type SearchEnd,
 } from '../check/index.ts';
 import { LAWS, type LawName } from '../laws/index.ts';
-import type { Release } from '../mm/mm_types.ts';
+import type { Release } from '../mm/release_types.ts';
 import type { WhyRule } from '../mm/why.ts';
 import type { Action } from './alphabet.ts';
 import { type Bounds, PRESETS } from './bounds.ts';

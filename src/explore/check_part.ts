@@ -1,6 +1,6 @@
 /** A thread that takes part in a check: a model of its own, and what it counted. */
 import { Expander, type Round, type Share } from '../check/index.ts';
-import type { Release } from '../mm/mm_types.ts';
+import type { Release } from '../mm/release_types.ts';
 import type { WhyRule } from '../mm/why.ts';
 import type { Bounds } from './bounds.ts';
 import type { CheckOptions } from './check_kernel.ts';

@@ -7,7 +7,7 @@ import { bug, FaultlineBug } from '../base/index.ts';
 import type { RunReport } from '../lab/index.ts';
 import { ScenarioRun } from '../lab/run.ts';
 import type { LawName } from '../laws/index.ts';
-import type { Release } from '../mm/mm_types.ts';
+import type { Release } from '../mm/release_types.ts';
 import { parseProgram } from '../scenario/index.ts';
 
 /** RAM of the machine that confirms: ample, and quick to make. */

@@ -1,7 +1,7 @@
 /** The memory model as a model that the explorer takes. */
 import { assert, FaultlineBug } from '../base/index.ts';
 import { ACT_DISABLED, ACT_DONE, type Finding, type Model } from '../check/index.ts';
-import type { Release } from '../mm/mm_types.ts';
+import type { Release } from '../mm/release_types.ts';
 import type { Vmf } from '../mm/vmf.ts';
 import { type Action, Alphabet, OP_READ, sizeText, TASK_NAMES } from './alphabet.ts';
 import type { Bounds } from './bounds.ts';

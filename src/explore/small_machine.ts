@@ -11,7 +11,8 @@
  */
 import { assert, placeTable, type Rows, type TableHead, tableBytes } from '../base/index.ts';
 import { Kernel } from '../kernel/index.ts';
-import type { Machine, Release } from '../mm/mm_types.ts';
+import type { Machine } from '../mm/mm_types.ts';
+import type { Release } from '../mm/release_types.ts';
 import { Vmf } from '../mm/vmf.ts';
 import { MTHP_ITEMS, MTHP_NR_ANON, MTHP_NR_ANON_PARTIALLY_MAPPED } from '../mm/vmstat.ts';
 

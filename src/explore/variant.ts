@@ -2,8 +2,9 @@
  * A proposed change as a release: a kernel that we model, with a finish_fault() of somebody else's,
  * or other data. What it returns is looked at: a change that is no change must not get a verdict.
  */
-import type { FinishFault, Machine, Release } from '../mm/mm_types.ts';
+import type { Machine } from '../mm/mm_types.ts';
 import { findKernel } from '../mm/release.ts';
+import type { FinishFault, Release } from '../mm/release_types.ts';
 import type { Vmf } from '../mm/vmf.ts';
 import {
   VM_FAULT_COMPLETED,

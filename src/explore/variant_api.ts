@@ -15,7 +15,8 @@ export {
 } from '../mm/finish_fault/common.ts';
 export { folioIndex, folioOrder, folioPages, folioRefAdd, headOf } from '../mm/folio.ts';
 export { isCow, setPteRange, vmfPteChanged } from '../mm/memory_map.ts';
-export type { FinishFault, Machine, Release } from '../mm/mm_types.ts';
+export type { Machine } from '../mm/mm_types.ts';
+export type { FinishFault, Release } from '../mm/release_types.ts';
 export { OPS_FILE, OPS_NONE, OPS_SHMEM, OPS_SHMEM_ANON, VM_SHARED } from '../mm/vm_flags.ts';
 export { uffdArmed } from '../mm/vma_prot.ts';
 export {

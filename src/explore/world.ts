@@ -24,8 +24,9 @@ import {
   access,
   leafEntry,
 } from '../mm/memory.ts';
-import { internName, type Machine, type Release } from '../mm/mm_types.ts';
+import { internName, type Machine } from '../mm/mm_types.ts';
 import { PTE_P, PTE_W } from '../mm/pgtable.ts';
+import type { Release } from '../mm/release_types.ts';
 import { truncateSetsize } from '../mm/truncate.ts';
 import { vmaLookup } from '../mm/vma_tree.ts';
 import { PGFAULT } from '../mm/vmstat.ts';

@@ -26,7 +26,7 @@ import { sysMremap } from '../mm/mremap.ts';
 import { sysMseal } from '../mm/mseal.ts';
 import { sysMsync } from '../mm/msync.ts';
 import { sysMunmap } from '../mm/munmap.ts';
-import { importIovec, sysProcessMadvise } from '../mm/process_madvise.ts';
+import { importIovec, refusedAtOnce, sysProcessMadvise } from '../mm/process_madvise.ts';
 import { sysRemapFilePages } from '../mm/remap_file_pages.ts';
 import { capable } from '../mm/util.ts';
 import { fileForMap } from './assume.ts';
@@ -124,7 +124,8 @@ function processMadvise(k: KernelState, t: TaskRow, a: Args): Outcome {
   if (typeof bad === 'number') return bad;
   const fd = a.int(0);
   let target = t;
-  if (fd !== PIDFD_SELF && fd !== PIDFD_SELF_THREAD) {
+  const isSelf = fd === PIDFD_SELF || fd === PIDFD_SELF_THREAD;
+  if (!isSelf || !k.m.release.pidfdSelf) {
     const special = k.special.get(rawFile(k, t, fd));
     if (special?.kind !== 'pidfd') {
       const unseen = k.config.unknownImages && special === undefined && fd >= 0;
@@ -132,9 +133,10 @@ function processMadvise(k: KernelState, t: TaskRow, a: Args): Outcome {
     }
     target = k.byPid.get(special.pid) ?? 0;
     if (target === 0 || k.m.task.mm[target] === 0) return -ESRCH;
-    if (!mayAccess(k, t, target)) return -EACCES;
   }
   const advice = a.int(3);
+  if (refusedAtOnce(k.m, advice)) return -EINVAL;
+  if (!mayAccess(k, t, target)) return -EACCES;
   const mm = k.m.task.mm[target]!;
   return collapsed(k, advice, sysProcessMadvise(k.m, t, mm, ranges, advice, a.int(4)));
 }

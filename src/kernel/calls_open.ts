@@ -37,7 +37,7 @@ import {
 import { truncateSetsize } from '../mm/truncate.ts';
 import { capable } from '../mm/util.ts';
 import { assumeOpen } from './assume.ts';
-import { installFd, rawFile } from './fd_table.ts';
+import { freeFd, installFd, rawFile } from './fd_table.ts';
 import {
   absolute,
   describe,
@@ -153,6 +153,9 @@ function open(k: KernelState, t: TaskRow, dirfd: number, a: Args, at: number): O
     return openTmpfile(k, t, path, flags);
   const both = O_CREAT | O_DIRECTORY;
   if ((flags & O_PATH) === 0 && (flags & both) === both) return -EINVAL;
+  // The descriptor comes first (do_sys_openat2()).
+  const fd = freeFd(k, t);
+  if (fd < 0) return fd;
   const inode = lookup(k, t, path, flags, a.int(at + 2));
   if (inode < 0) return inode;
   if ((flags & O_TRUNC) !== 0 && (rightsOf(flags) & FMODE_WRITE) !== 0) {

@@ -274,7 +274,9 @@ function pidfdOpen(k: KernelState, t: TaskRow, a: Args): Outcome {
     const target = k.byPid.get(pid);
     if (target === undefined) return -ESRCH;
     // A thread that leads no process has a descriptor for itself alone (PIDFD_THREAD).
-    if (k.m.task.tgid[target] !== pid && (a.int(1) & PIDFD_THREAD) === 0) return -ENOENT;
+    if (k.m.task.tgid[target] !== pid && (a.int(1) & PIDFD_THREAD) === 0) {
+      return k.m.release.pidfdThreadIsNoent ? -ENOENT : -EINVAL;
+    }
   }
   if (k.observed?.errno !== undefined) return { ignored: NOT_MEMORY };
   const name = `anon_inode:[pidfd:${pid}]`;

@@ -14,7 +14,8 @@ import {
 import { bootMachine } from '../mm/boot.ts';
 import { FS_DISK } from '../mm/fs_types.ts';
 import { ACCESS_WRITE, access, loadContent, storeContent } from '../mm/memory.ts';
-import { internName, type Machine, type Release } from '../mm/mm_types.ts';
+import { internName, type Machine } from '../mm/mm_types.ts';
+import type { Release } from '../mm/release_types.ts';
 import { HUGE_NEVER } from '../mm/settings.ts';
 import { type AssumedFile, assumeOpen, assumeRegistered } from './assume.ts';
 import { closeFd } from './fd_table.ts';

@@ -2,8 +2,9 @@
  * Programs of a fuzz run once more, on the model alone, in worlds that the asked kernel does not
  * offer: so it is found out, and not guessed, which branches are not its own.
  */
-import type { Machine, Release } from '../mm/mm_types.ts';
+import type { Machine } from '../mm/mm_types.ts';
 import { KERNELS } from '../mm/release.ts';
+import type { Release } from '../mm/release_types.ts';
 import { WhyLog } from '../mm/why.ts';
 import type { Program } from '../scenario/index.ts';
 import type { ReachedBy } from './fuzz_coverage.ts';

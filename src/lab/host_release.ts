@@ -1,6 +1,7 @@
 /** Which modelled kernel a host's release is to be compared with. */
-import type { Release } from '../mm/mm_types.ts';
+
 import { KERNELS } from '../mm/release.ts';
+import type { Release } from '../mm/release_types.ts';
 
 export interface HostRelease {
   readonly release: Release;

@@ -1,7 +1,7 @@
 /** `faultline kernels`: what is modelled, and in which rules each kernel differs from the default. */
 
-import type { Release } from '../mm/mm_types.ts';
 import { DEFAULT_KERNEL, findKernel, KERNELS } from '../mm/release.ts';
+import type { Release } from '../mm/release_types.ts';
 
 export interface KernelEntry {
   readonly name: string;
@@ -50,6 +50,23 @@ const WORDS: { readonly [K in Rule]: (value: Release[K]) => string } = {
     on ? 'PR_THP_DISABLE_EXCEPT_ADVISED' : 'no PR_THP_DISABLE_EXCEPT_ADVISED',
   setPmdHonoursNohuge: (on) =>
     on ? 'PMD mapping honours MADV_NOHUGEPAGE' : 'PMD mapping ignores MADV_NOHUGEPAGE',
+  ext4HoleUnmapsAll: (on) =>
+    on
+      ? 'a hole in the first bytes of an ext4 file unmaps what lies behind'
+      : 'a hole in the first bytes of an ext4 file unmaps nothing',
+  sharedByMms: (on) =>
+    on ? 'a folio is shared by who maps it' : 'a folio is shared by how often it is mapped',
+  collapseAsksShmemSize: (on) =>
+    on
+      ? 'MADV_COLLAPSE of shared memory asks for the 2 MiB setting'
+      : 'MADV_COLLAPSE of shared memory needs no setting',
+  selfTakesAnyAdvice: (on) =>
+    on
+      ? 'process_madvise takes any advice about oneself'
+      : 'process_madvise takes the same advice about oneself as about others',
+  pidfdSelf: (on) => (on ? 'PIDFD_SELF' : 'no PIDFD_SELF'),
+  pidfdThreadIsNoent: (on) =>
+    on ? 'pidfd_open of a thread is ENOENT' : 'pidfd_open of a thread is EINVAL',
   fileLargeFolios: (on) => (on ? 'large folios in ext4 files' : 'small folios in ext4 files'),
   execReadahead: (on) =>
     on ? 'readahead of code stays in its VMA' : 'readahead of code like of data',

@@ -9,7 +9,8 @@
  */
 import { errnoName, PAGE_SIZE, type TaskRow, type U64, word } from '../base/index.ts';
 import { type CallResult, Kernel, type Value } from '../kernel/index.ts';
-import type { Machine, Release } from '../mm/mm_types.ts';
+import type { Machine } from '../mm/mm_types.ts';
+import type { Release } from '../mm/release_types.ts';
 import { findVmaIntersection, STACK_GUARD_PAGES } from '../mm/vma_tree.ts';
 import { type Arg, callClass, type Expected, type Program, type Step } from '../scenario/index.ts';
 import { argumentValue } from './evaluate.ts';

@@ -21,7 +21,8 @@ import {
   loadContent,
   storeContent,
 } from '../mm/memory.ts';
-import type { Machine, Release } from '../mm/mm_types.ts';
+import type { Machine } from '../mm/mm_types.ts';
+import type { Release } from '../mm/release_types.ts';
 import { createsTask, type Expr, evaluateExpr, type Step } from '../scenario/index.ts';
 import type { SignalInfo, StepOutcome } from '../scenario/transcript.ts';
 import { effectOf } from './effect.ts';
@@ -195,6 +196,8 @@ export class ModelKernel {
     const byte = given === undefined ? freshByte(index) : word.toNumber(given) & 0xff;
     const faulted: number[] = [];
     let loaded: U64 | undefined;
+    // What a page holds is known by its first byte alone.
+    const isWhole = word.offsetOf(address) === 0;
     for (let i = 0; i < count; i++) {
       const vpn = first + i;
       const before = this.m.task.minflt[task]! + this.m.task.majflt[task]!;
@@ -203,6 +206,7 @@ export class ModelKernel {
       this.watcher?.after(task, vpn, kind, result);
       if (this.m.task.minflt[task]! + this.m.task.majflt[task]! !== before) faulted.push(vpn);
       if (result === ACCESS_OK) {
+        if (i === 0 && !isWhole) continue;
         if (kind === ACCESS_WRITE) {
           storeContent(this.m, task, vpn, byte);
           this.watcher?.stored(task, vpn, byte);
@@ -210,7 +214,7 @@ export class ModelKernel {
         }
         const content = loadContent(this.m, task, vpn);
         this.watcher?.loaded(task, vpn, content);
-        if (kind === ACCESS_READ && loaded === undefined) loaded = word.fromNumber(content);
+        if (kind === ACCESS_READ && i === 0) loaded = word.fromNumber(content);
         continue;
       }
       const signal = signalOf(result, vpn, i === 0 ? word.offsetOf(address) : 0);

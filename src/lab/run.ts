@@ -1,8 +1,9 @@
 /** Runs a program on the model and reports: the root of `run`, `compare` and `why`. */
 import { bugContext, type Diagnostic, word } from '../base/index.ts';
 import type { Kernel } from '../kernel/index.ts';
-import type { Machine, Release } from '../mm/mm_types.ts';
+import type { Machine } from '../mm/mm_types.ts';
 import { DEFAULT_KERNEL, findKernel } from '../mm/release.ts';
+import type { Release } from '../mm/release_types.ts';
 import { MTHP_ITEMS, MTHP_NAMES, VMSTAT_NAMES } from '../mm/vmstat.ts';
 import type { Expected, Program, Step } from '../scenario/index.ts';
 import type { StepOutcome } from '../scenario/transcript.ts';

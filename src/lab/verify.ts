@@ -3,7 +3,8 @@
  * is not compared stands in MASKED (verify_compare.ts), with its reason; nothing else is left out.
  */
 import { EACCES, ENOENT, ENOSYS, EPERM, EROFS, type TaskRow } from '../base/index.ts';
-import type { Machine, Release } from '../mm/mm_types.ts';
+import type { Machine } from '../mm/mm_types.ts';
+import type { Release } from '../mm/release_types.ts';
 import type { Program, Step } from '../scenario/index.ts';
 import { parseMaps } from '../scenario/proc_text.ts';
 import type {

@@ -3,16 +3,7 @@
  * The daemon itself, which scans every ten seconds, is not modelled: nothing in a program's steps
  * tells when it runs.
  */
-import {
-  EAGAIN,
-  EBUSY,
-  EINVAL,
-  ENOMEM,
-  type Pfn,
-  type TaskRow,
-  type VmaRow,
-  type Vpn,
-} from '../base/index.ts';
+import { EAGAIN, EBUSY, EINVAL, ENOMEM, type Pfn, type VmaRow, type Vpn } from '../base/index.ts';
 import { addRss } from './fault_result.ts';
 import {
   cacheGet,
@@ -81,13 +72,7 @@ const END = -EINVAL - ENDS_CALL;
  * MADV_COLLAPSE over [start, end) of one VMA. 0 when every whole 2 MiB in it is mapped by a PMD
  * afterwards; else the errno of the last failure.
  */
-export function madviseCollapse(
-  m: Machine,
-  task: TaskRow,
-  v: VmaRow,
-  start: Vpn,
-  end: Vpn,
-): number {
+export function madviseCollapse(m: Machine, v: VmaRow, start: Vpn, end: Vpn): number {
   if (!collapseAllowed(m, v)) return -EINVAL;
   const first = Math.ceil(start / 512) * 512;
   const last = Math.floor(end / 512) * 512;
@@ -99,7 +84,6 @@ export function madviseCollapse(
     failure = result <= END ? -EINVAL : result;
     if (result <= END || result === -ENOMEM || result === -EBUSY) break;
   }
-  void task;
   return failure;
 }
 
@@ -115,6 +99,7 @@ function collapseAllowed(m: Machine, v: VmaRow): boolean {
   const kind = m.vma.ops[v]!;
   if (kind === OPS_NONE) return m.vma.anonVma[v] !== 0;
   if (kind !== OPS_SHMEM && kind !== OPS_SHMEM_ANON && kind !== OPS_SHM) return false;
+  if (kind === OPS_SHMEM_ANON && !m.release.collapseAsksShmemSize) return true;
   const inode = m.file.inode[m.vma.file[v]!]!;
   const orders = shmemAllowableHugeOrders(m, inode, v, m.vma.pgoff[v]!, 0, true);
   return (orders & (1 << 9)) !== 0;

@@ -320,7 +320,7 @@ function vmaBehavior(
       error = dontneedFree(m, v, start, end, advice);
       break;
     case MADV_COLLAPSE:
-      error = madviseCollapse(m, task, v, start, end);
+      error = madviseCollapse(m, v, start, end);
       break;
     case MADV_GUARD_INSTALL:
       error = madviseGuardInstall(m, v, start, end);

@@ -13,7 +13,14 @@ import { allocFolio, folioPut, folioRefAdd, headOf } from './folio.ts';
 import { FS_SECRET } from './fs_types.ts';
 import { isCow } from './memory_map.ts';
 import type { Machine } from './mm_types.ts';
-import { PG_HWPOISON, PG_LOCKED, PG_READAHEAD, PG_UPTODATE, PG_WRITTEN } from './page_flags.ts';
+import {
+  PG_HWPOISON,
+  PG_LOCKED,
+  PG_READAHEAD,
+  PG_UNEVICTABLE,
+  PG_UPTODATE,
+  PG_WRITTEN,
+} from './page_flags.ts';
 import { asyncReadahead, syncMmapReadahead } from './readahead.ts';
 import { SGP_CACHE, SHMEM_UFFD_WAIT, shmemGetFolio, shmemResult } from './shmem.ts';
 import {
@@ -188,8 +195,12 @@ function secretFault(m: Machine, vmf: Vmf): number {
   const index = linearPageIndex(m, v, vmf.vpn);
   if (m.inode.kind[inode] !== FS_SECRET || index >= filePages(m, inode)) return VM_FAULT_SIGBUS;
   let pfn = cacheGet(m, inode, index);
-  if (pfn === 0) pfn = cacheReadFolio(m, inode, index, 0);
-  if (pfn === 0) return VM_FAULT_OOM;
+  if (pfn === 0) {
+    pfn = cacheReadFolio(m, inode, index, 0);
+    if (pfn === 0) return VM_FAULT_OOM;
+    // The mapping is unevictable, whether or not a VMA of it is locked: a fork's is not.
+    m.page.flags[pfn] = m.page.flags[pfn]! | PG_UNEVICTABLE;
+  }
   vmf.page = pfn;
   return 0;
 }

@@ -4,13 +4,8 @@
  * Everything that a step can change is a column, a number in `settings` or a counter, so that a
  * machine is cloned by copying arrays. `names` is append-only and shared between clones.
  */
-import {
-  type ColumnType,
-  emptyTable,
-  makeTable,
-  type OrderMask,
-  type Table,
-} from '../base/index.ts';
+import { type ColumnType, emptyTable, makeTable, type Table } from '../base/index.ts';
+import type { Release } from './release_types.ts';
 import { defaultSettings, type Settings } from './settings.ts';
 import { Vmf } from './vmf.ts';
 import type { WhyLog } from './why.ts';
@@ -247,96 +242,6 @@ export type VmaTable = Table<typeof VMA>;
 export type MmTable = Table<typeof MM>;
 export type TaskTable = Table<typeof TASK>;
 export type PageTable = Table<typeof PAGE>;
-
-/** One finish_fault() variant: maps `vmf.page`, or its whole folio; returns VM_FAULT_* bits. */
-export type FinishFault = (m: Machine, vmf: Vmf) => number;
-
-/**
- * A kernel that we model: data, and the strategy functions where releases differ in kind. Chosen
- * when the machine is made; nothing in the fault path asks for a version.
- */
-export interface Release {
-  /** As `--kernel` names it. */
-  readonly name: string;
-  /** One line: what it is, and the difference that matters here. */
-  readonly title: string;
-  /** Where the differences were read. */
-  readonly source: string;
-  readonly finishFault: FinishFault;
-  /** A proposed change (`check --variant`): no kernel that `--kernel` names. */
-  readonly isVariant?: boolean;
-  /** filemap_map_pages() maps a large folio whole, beyond the fault-around window (6.18). */
-  readonly faultAroundWhole: boolean;
-  /** Without a page table, fault-around gives up at a file folio that reaches EOF (6.18). */
-  readonly faultAroundEofQuirk: boolean;
-  /** hugepages-<size>/shmem_enabled exists (6.11). */
-  readonly shmemPerSize: boolean;
-  /** Orders that hugepages-<size>/shmem_enabled exists for: from 16K in 6.11, from 8K since 6.12. */
-  readonly shmemOrders: OrderMask;
-  /** THPeligible of shared memory asks whether an allowed order fits the VMA, not only if any is. */
-  readonly shmemEligibleFits: boolean;
-  /**
-   * Large folios are marked mlocked when PTEs map them whole into a VM_LOCKED VMA: those of files by
-   * a fault, anonymous ones when their PMD is split.
-   */
-  readonly mlockLargeFile: boolean;
-  /** munlock waits in the CPU's batch, where a lock that comes may be lost; before, unmapping drains. */
-  readonly munlockWaits: boolean;
-  /** mremap ends the write protection of userfaultfd where nobody asked for its event (6.13). */
-  readonly moveEndsUffdWp: boolean;
-  /** write(2) makes its page before it touches the source (6.16). */
-  readonly writeTouchesLate: boolean;
-  /** pagemap asks for all pages of a PMD mapping whether the first is mapped once. */
-  readonly pagemapPmdByFirst: boolean;
-  /** pagemap says of a PMD mapping that it is of a file (6.11). */
-  readonly pagemapPmdFile: boolean;
-  /** UFFDIO_REGISTER refuses MAP_DROPPABLE memory. */
-  readonly uffdRefusesDroppable: boolean;
-  /** A VMA that was never faulted takes in a neighbour that was (vma_merge, 6.16). */
-  readonly mergeIntoUnfaulted: boolean;
-  /** A shmem folio for a fault on a file of tmpfs must fit the VMA; of 2 MiB it need not in 6.11. */
-  readonly shmemFileFitsVma: boolean;
-  /** A seal anywhere in the range refuses the call before it changes anything (6.10, 6.11). */
-  readonly sealsCheckedFirst: boolean;
-  /** mmap() joins the VMA above before the one below, and none above that has a close op (6.11). */
-  readonly mmapMergesNextFirst: boolean;
-  /** within_size rounded the index to the order instead of its size (6.11 and 6.12). */
-  readonly withinSizeByOrder: boolean;
-  /** Orders that write() and fallocate() may allocate on a huge= tmpfs: 2 MiB only before 6.14. */
-  readonly tmpfsWriteOrders: OrderMask;
-  /** Anonymous mmap alignment to 2 MiB: any length from 2 MiB, multiples, multiples without hint. */
-  readonly thpAlign: 'from-2M' | 'multiple' | 'multiple-no-hint';
-  /** do_wp_page() may reuse a page of a large folio that only this mm maps (6.15). */
-  readonly wpReuseLarge: boolean;
-  /** A write to the huge zero page allocates a THP in place (6.13); before, it was split. */
-  readonly hugeZeroWriteAllocates: boolean;
-  /** Splitting an anonymous folio maps the zero page for its zero-filled pages (6.12). */
-  readonly splitDropsZeroes: boolean;
-  /** A file folio is split only around the hole (6.15); before, to single pages. */
-  readonly splitNonUniform: boolean;
-  /** MADV_DONTNEED frees page tables that it empties (6.14). */
-  readonly ptReclaim: boolean;
-  /** MADV_GUARD_INSTALL: not at all, anonymous memory (6.13), any (6.15). */
-  readonly guardRegions: 'none' | 'anon' | 'any';
-  /** A VMA with guard regions is marked (VM_MAYBE_GUARD): in 6.18.44, not yet in 6.18.35. */
-  readonly guardMarks: boolean;
-  /** nr_anon, nr_anon_partially_mapped statistics (6.12). */
-  readonly nrAnonStats: boolean;
-  /** mremap moves several VMAs in one call (6.17). */
-  readonly mremapMany: boolean;
-  /** A PTE installed by a read fault is dirty where it is writable and the folio dirty (6.16). */
-  readonly readPteDirty: boolean;
-  /** PR_THP_DISABLE_EXCEPT_ADVISED (6.18). */
-  readonly prctlExceptAdvised: boolean;
-  /** do_set_pmd() honours VM_NOHUGEPAGE (6.11). */
-  readonly setPmdHonoursNohuge: boolean;
-  /** ext4 files have large folios in the page cache (6.16). */
-  readonly fileLargeFolios: boolean;
-  /** Readahead of executable mappings stays inside the VMA (6.16). */
-  readonly execReadahead: boolean;
-  /** mseal (6.10) and MAP_DROPPABLE (6.11). */
-  readonly droppable: boolean;
-}
 
 export interface Machine {
   readonly release: Release;

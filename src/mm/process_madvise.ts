@@ -40,6 +40,11 @@ export function importIovec(iov: readonly Iovec[]): { addr: U64; bytes: number }
   return ranges;
 }
 
+/** What is refused before it is looked whether the memory may be accessed at all. */
+export function refusedAtOnce(m: Machine, advice: number): boolean {
+  return !m.release.selfTakesAnyAdvice && !REMOTE.has(advice);
+}
+
 /**
  * process_madvise(2) once the pidfd is resolved: bytes advised, or -errno when not one range was.
  * Source: mm/madvise.c process_madvise(), vector_madvise(), 6.18.
@@ -58,7 +63,7 @@ export function sysProcessMadvise(
   if (mm !== m.task.mm[task]) {
     if (!REMOTE.has(advice)) return -EINVAL;
     if (!capable(m, task, CAP_SYS_NICE)) return -EPERM;
-  }
+  } else if (!m.release.selfTakesAnyAdvice && !capable(m, task, CAP_SYS_NICE)) return -EPERM;
   let done = 0;
   for (const { addr, bytes } of ranges) {
     const error = doMadvise(m, task, mm, addr, word.fromNumber(bytes), advice);

@@ -1,13 +1,13 @@
 /**
  * The kernels that we model: data, and the strategies where releases differ in kind. Versions were
- * read from the trees named in `source`; docs/model lists the differences that are not modelled.
+ * read from the trees named in `source`; ARCHITECTURE.md lists what is not modelled.
  */
 import { finishFault611 } from './finish_fault/merged_6_11.ts';
 import { finishFaultOnePage } from './finish_fault/one_page.ts';
 import { finishFaultV1, finishFaultV1Guarded } from './finish_fault/shmem_mthp_v1.ts';
 import { finishFault612 } from './finish_fault/v6_12.ts';
 import { finishFault618 } from './finish_fault/v6_18.ts';
-import type { Release } from './mm_types.ts';
+import type { Release } from './release_types.ts';
 
 const PMD_ONLY = 1 << 9;
 const ALL_SHMEM_ORDERS = 0x3fe;
@@ -49,6 +49,12 @@ const V6_10: Release = {
   readPteDirty: false,
   prctlExceptAdvised: false,
   setPmdHonoursNohuge: false,
+  ext4HoleUnmapsAll: false,
+  sharedByMms: false,
+  collapseAsksShmemSize: true,
+  selfTakesAnyAdvice: false,
+  pidfdSelf: false,
+  pidfdThreadIsNoent: false,
   fileLargeFolios: false,
   execReadahead: false,
   droppable: false,
@@ -101,6 +107,8 @@ const V6_12: Release = {
   mmapMergesNextFirst: false,
   shmemFileFitsVma: true,
   moveEndsUffdWp: true,
+  ext4HoleUnmapsAll: true,
+  collapseAsksShmemSize: false,
 };
 
 const V6_18: Release = {
@@ -140,6 +148,12 @@ const V6_18: Release = {
   readPteDirty: true,
   prctlExceptAdvised: true,
   setPmdHonoursNohuge: true,
+  ext4HoleUnmapsAll: true,
+  sharedByMms: true,
+  collapseAsksShmemSize: true,
+  selfTakesAnyAdvice: true,
+  pidfdSelf: true,
+  pidfdThreadIsNoent: true,
   fileLargeFolios: true,
   execReadahead: true,
   droppable: true,

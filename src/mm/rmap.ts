@@ -23,6 +23,7 @@ import {
   folioOrder,
   folioPages,
   indexHighBits,
+  pagePteMapcount,
 } from './folio.ts';
 import { INODE_UNEVICTABLE } from './fs_types.ts';
 import type { Machine } from './mm_types.ts';
@@ -117,12 +118,19 @@ function subLargeMapcount(m: Machine, head: Pfn, by: number, mm: MmRow): void {
   }
 }
 
-/** folio_maybe_mapped_shared(): more than one mm may map it. */
+/**
+ * folio_maybe_mapped_shared(): more than one mm may map it. Before 6.15 a guess: mapped by PMD and
+ * otherwise, more often than it has pages, or its first page twice (folio_likely_mapped_shared(), 6.12).
+ */
 export function folioMaybeMappedShared(m: Machine, head: Pfn): boolean {
   const f = m.page.flags[head]!;
   const mapcount = folioMapcount(m, head);
   if (mapcount <= 1) return false;
   if ((f & PG_HEAD) === 0) return true;
+  if (!m.release.sharedByMms) {
+    if (entireMapcount(m, head) > 0 || mapcount > folioPages(m, head)) return true;
+    return pagePteMapcount(m, head) > 1;
+  }
   if ((f & ORDER_MASK) < 2) return pairIsShared(m, head);
   return (f & PG_MM_SHARED) !== 0;
 }

@@ -168,15 +168,15 @@ export function truncateSetsize(m: Machine, inode: InodeRow, bytes: Bytes): void
 }
 
 /**
- * Punches bytes [start, end): whole pages are unmapped, private copies are kept. A hole of tmpfs
- * that ends inside the first page has its last byte at -1 in shmem_fallocate(), which compares
- * unsigned: everything from the first whole page on is unmapped (6.18.44 does so).
+ * Punches bytes [start, end): whole pages are unmapped, private copies are kept. The last byte of a
+ * hole that ends inside the first page is at -1 in shmem_fallocate() and ext4_punch_hole(), and is
+ * taken unsigned: everything from the first whole page on is unmapped (asked, 6.18.44).
  */
 export function punchHole(m: Machine, inode: InodeRow, start: Bytes, end: Bytes): void {
   const first = Math.ceil(start / 4096);
   const last = Math.floor(end / 4096) - 1;
   if (last >= first) unmapMappingPages(m, inode, first, last, false);
-  else if (last < 0) {
+  else if (last < 0 && (m.inode.kind[inode] !== FS_DISK || m.release.ext4HoleUnmapsAll)) {
     unmapMappingPages(m, inode, first, Number.MAX_SAFE_INTEGER, false);
   }
   if (m.inode.kind[inode] === FS_DISK) {

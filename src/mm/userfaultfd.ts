@@ -34,7 +34,6 @@ import { isHugePmd, pmdSlotAlloc, pteSlotAlloc } from './pgalloc.ts';
 import {
   isMarker,
   MARKER_POISONED,
-  MARKER_UFFD_WP,
   makeMarker,
   makePte,
   PTE_A,
@@ -71,10 +70,10 @@ function isShmem(m: Machine, v: VmaRow): boolean {
   return kind === OPS_SHMEM || kind === OPS_SHMEM_ANON;
 }
 
-/** mfill_atomic_install_pte(): an entry may replace none, or a marker of userfaultfd's own. */
+/** pte_none_mostly(): an entry may replace none, or any marker; asked, 6.18.44: a guard's too. */
 function freeSlot(m: Machine, slot: number): boolean {
   const pte = m.pt[slot]!;
-  return pte === 0 || (isMarker(pte) && (pte & (MARKER_UFFD_WP | MARKER_POISONED)) !== 0);
+  return pte === 0 || isMarker(pte);
 }
 
 function install(

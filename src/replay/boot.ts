@@ -1,6 +1,7 @@
 /** A machine for a trace: its memory, its facts, its settings. */
 import { Kernel } from '../kernel/index.ts';
-import type { Machine, Release } from '../mm/mm_types.ts';
+import type { Machine } from '../mm/mm_types.ts';
+import type { Release } from '../mm/release_types.ts';
 import type { Settings } from '../mm/settings.ts';
 import type { TraceMeta } from '../trace/index.ts';
 

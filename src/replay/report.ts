@@ -1,6 +1,6 @@
 /** What a replay found, as plain data: sizes in bytes, times in nanoseconds. */
 import { orderKb } from '../base/index.ts';
-import type { Release } from '../mm/mm_types.ts';
+import type { Release } from '../mm/release_types.ts';
 import { MTHP_ITEMS, MTHP_NAMES, VMSTAT_NAMES } from '../mm/vmstat.ts';
 import type { Trace, TraceMeasured, TraceNote } from '../trace/index.ts';
 import type { SettingWrite } from './boot.ts';

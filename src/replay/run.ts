@@ -1,7 +1,8 @@
 /** Executes a trace on a modelled machine. */
 import { assert } from '../base/index.ts';
-import type { Machine, Release } from '../mm/mm_types.ts';
+import type { Machine } from '../mm/mm_types.ts';
 import { DEFAULT_KERNEL, findKernel } from '../mm/release.ts';
+import type { Release } from '../mm/release_types.ts';
 import {
   OP_BRK,
   OP_EXEC,

@@ -1,7 +1,7 @@
 /** A scenario as one C file: the model's transcript, step by step, as checks. */
 import { type Diagnostic, type U64, word } from '../base/index.ts';
 import { DEFAULT_MEMORY } from '../lab/run.ts';
-import type { Release } from '../mm/mm_types.ts';
+import type { Release } from '../mm/release_types.ts';
 import type { Program, Step } from '../scenario/index.ts';
 import { expectText } from './c_expect.ts';
 import { cString, MODEL_TOP_VPN, NotInC } from './c_expr.ts';

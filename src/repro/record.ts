@@ -9,7 +9,7 @@ import { taskObservation } from '../lab/observation.ts';
 import { FolioNumbers } from '../lab/observe.ts';
 import { ScenarioRun } from '../lab/run.ts';
 import { loadContent, storeContent } from '../mm/memory.ts';
-import type { Release } from '../mm/mm_types.ts';
+import type { Release } from '../mm/release_types.ts';
 import type { Program } from '../scenario/index.ts';
 import type { PagesObservation } from '../scenario/transcript.ts';
 

@@ -11,8 +11,8 @@ import {
   wholeFolioFits,
 } from '../../src/mm/finish_fault/common.ts';
 import { folioPages, headOf } from '../../src/mm/folio.ts';
-import type { Release } from '../../src/mm/mm_types.ts';
 import { findKernel } from '../../src/mm/release.ts';
+import type { Release } from '../../src/mm/release_types.ts';
 import { VM_FAULT_FALLBACK } from '../../src/mm/vmf.ts';
 import { parseProgram } from '../../src/scenario/index.ts';
 

@@ -3,8 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { checkKernel, PRESETS } from '../../src/explore/index.ts';
 import { mapRange, pageOfFault, pmdOrPageTable, slotOf } from '../../src/mm/finish_fault/common.ts';
 import { headOf } from '../../src/mm/folio.ts';
-import type { Release } from '../../src/mm/mm_types.ts';
 import { findKernel } from '../../src/mm/release.ts';
+import type { Release } from '../../src/mm/release_types.ts';
 import { VM_FAULT_FALLBACK, VM_FAULT_NOPAGE } from '../../src/mm/vmf.ts';
 
 const races = PRESETS.races;
