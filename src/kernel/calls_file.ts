@@ -67,7 +67,7 @@ export function write(
   const name = fileName(k, file);
   if (kind === FS_SECRET || kind === FS_HUGETLB) return -EINVAL;
   if (name === EVENTPOLL && k.observed === undefined) return -EINVAL;
-  if (k.observed === undefined && !isUserBuffer(buffer)) return -EFAULT;
+  if (k.observed === undefined && !isUserBuffer(m, buffer)) return -EFAULT;
   const special = k.special.get(file);
   if (special?.kind === 'file') return writeSpecial(k, t, special.path, buffer, count);
   if (kind === FS_ZERO || kind === FS_NO_MMAP) {
@@ -129,7 +129,7 @@ export function read(
   const kind = m.inode.kind[inode];
   const name = fileName(k, file);
   if (kind === FS_SECRET || name === EVENTPOLL) return -EINVAL;
-  if (!isUserBuffer(buffer)) return -EFAULT;
+  if (!isUserBuffer(m, buffer)) return -EFAULT;
   if (kind === FS_ZERO) return count === 0 ? 0 : zeros(k, t, buffer, count);
   if ((m.inode.flags[inode]! & INODE_DIRECTORY) !== 0) return -EISDIR;
   const special = k.special.get(file);

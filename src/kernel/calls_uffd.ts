@@ -80,21 +80,23 @@ function userfaultfd(k: KernelState, t: TaskRow, a: Args): Outcome {
 }
 
 /** validate_range(): aligned, not empty, inside the address space; else -EINVAL. */
-function range(start: U64 | undefined, len: U64 | undefined): Range | number {
+function range(k: KernelState, start: U64 | undefined, len: U64 | undefined): Range | number {
   if (start === undefined || len === undefined) return -EINVAL;
   if (word.offsetOf(start) !== 0 || word.offsetOf(len) !== 0) return -EINVAL;
   const pages = pagesAligned(len);
   const from = word.pageOf(start);
   if (pages === 0 || pages > TASK_PAGES) return -EINVAL;
-  if (from >= TASK_PAGES) return -EINVAL;
+  const { release, settings } = k.m;
+  const least = release.uffdFromMinAddr ? settings.mmapMinAddr : 0;
+  if (from * 4096 < least || from >= TASK_PAGES) return -EINVAL;
   if (pages > TASK_PAGES - from) return -EINVAL;
   return { start: from, end: wrapAdd(from, pages) };
 }
 
-function rangeField(s: StructValue): Range | number {
+function rangeField(k: KernelState, s: StructValue): Range | number {
   const inner = s['range'] ?? s['0'];
-  if (!isStruct(inner)) return range(field(s, 'start', '0'), field(s, 'len', '1'));
-  return range(field(inner, 'start', '0'), field(inner, 'len', '1'));
+  if (!isStruct(inner)) return range(k, field(s, 'start', '0'), field(s, 'len', '1'));
+  return range(k, field(inner, 'start', '0'), field(inner, 'len', '1'));
 }
 
 function api(k: KernelState, t: TaskRow, u: Row, s: StructValue): Outcome {
@@ -124,7 +126,7 @@ function register(k: KernelState, u: Row, s: StructValue): Outcome {
   const modes = field(s, 'mode', '1') ?? word.ZERO;
   const known = MODE_MISSING | MODE_WP | MODE_MINOR;
   if (modes.lo === 0 || modes.hi !== 0 || (modes.lo & ~known) !== 0) return -EINVAL;
-  const r = rangeField(s);
+  const r = rangeField(k, s);
   if (typeof r === 'number') return r;
   const mm = m.uffd.mm[u]!;
   if (m.mm.users[mm] === 0) return -ENOMEM;
@@ -145,7 +147,7 @@ function register(k: KernelState, u: Row, s: StructValue): Outcome {
 
 function unregister(k: KernelState, u: Row, s: StructValue): Outcome {
   const { m } = k;
-  const r = rangeField(s);
+  const r = rangeField(k, s);
   if (typeof r === 'number') return r;
   const mm = m.uffd.mm[u]!;
   const first = findVmaIntersection(m, mm, r.start, r.end);
@@ -167,7 +169,7 @@ function filled(done: number, pages: number): Outcome {
 
 function copy(k: KernelState, t: TaskRow, u: Row, s: StructValue): Outcome {
   const { m } = k;
-  const dst = range(field(s, 'dst', '0'), field(s, 'len', '2'));
+  const dst = range(k, field(s, 'dst', '0'), field(s, 'len', '2'));
   const src = field(s, 'src', '1');
   const mode = field(s, 'mode', '3')?.lo ?? 0;
   if (typeof dst === 'number') return dst;
@@ -187,7 +189,7 @@ function copy(k: KernelState, t: TaskRow, u: Row, s: StructValue): Outcome {
 
 function fill(k: KernelState, u: Row, s: StructValue, what: number, modes: number): Outcome {
   const { m } = k;
-  const r = rangeField(s);
+  const r = rangeField(k, s);
   if (typeof r === 'number') return r;
   const mode = field(s, 'mode', '1')?.lo ?? 0;
   if ((mode & ~modes) !== 0) return -EINVAL;
@@ -199,7 +201,7 @@ function fill(k: KernelState, u: Row, s: StructValue, what: number, modes: numbe
 /** mwriteprotect_range(): every VMA of the range must be registered for it. */
 function writeProtect(k: KernelState, u: Row, s: StructValue): Outcome {
   const { m } = k;
-  const r = rangeField(s);
+  const r = rangeField(k, s);
   if (typeof r === 'number') return r;
   const mode = field(s, 'mode', '1')?.lo ?? 0;
   if ((mode & ~3) !== 0 || mode === 3) return -EINVAL;
@@ -216,8 +218,8 @@ function writeProtect(k: KernelState, u: Row, s: StructValue): Outcome {
 }
 
 /** Nobody waits for long here: there is no reader. */
-function wake(s: StructValue): Outcome {
-  const r = rangeField(s);
+function wake(k: KernelState, s: StructValue): Outcome {
+  const r = rangeField(k, s);
   return typeof r === 'number' ? r : 0;
 }
 
@@ -247,7 +249,7 @@ function ioctl(k: KernelState, t: TaskRow, a: Args): Outcome {
     case 0x01:
       return unregister(k, u, s);
     case 0x02:
-      return wake(s);
+      return wake(k, s);
     case 0x03:
       return copy(k, t, u, s);
     case 0x04:

@@ -18,13 +18,15 @@ export function bufferLength(buffer: UserBuffer): number {
   return buffer.reduce((sum, { length }) => sum + length, 0);
 }
 
+const SIGN_PAGE = 2 ** 51;
+
 /** access_ok(): neither lies a piece beyond the addresses that user space has, nor reaches it there. */
-export function isUserBuffer(buffer: UserBuffer): boolean {
+export function isUserBuffer(m: Machine, buffer: UserBuffer): boolean {
+  const end = m.release.userPtrMax ? TASK_PAGES : SIGN_PAGE;
   return buffer.every(({ base, length }) => {
     if (typeof base === 'string') return true;
     const last = word.add(base, word.fromNumber(Math.max(length, 1) - 1));
-    const [first, end] = [word.pageOf(base), word.pageOf(last)];
-    return first <= end && end < TASK_PAGES;
+    return word.pageOf(base) <= word.pageOf(last) && word.pageOf(last) < end;
   });
 }
 

@@ -104,6 +104,15 @@ const WORDS: { readonly [K in Rule]: (value: Release[K]) => string } = {
     on ? 'mmap joins the VMA above first' : 'mmap joins the VMA below first',
   sealsCheckedFirst: (on) =>
     on ? 'a seal refuses before anything is changed' : 'a seal refuses when its turn comes',
+  sealDiscardsByBits: (on) =>
+    on ? 'nearly all advice is refused by a seal (a slip)' : 'a seal refuses advice that discards',
+  sealIsNamed: (on) => (on ? 'smaps says "sl" of a seal' : 'smaps says "??" of a seal'),
+  userPtrMax: (on) =>
+    on
+      ? 'buffers beyond TASK_SIZE are refused at once'
+      : 'buffers beyond TASK_SIZE are refused when they are touched',
+  uffdFromMinAddr: (on) =>
+    on ? 'userfaultfd ranges from mmap_min_addr' : 'userfaultfd ranges from address 0',
   guardMarks: (on) => (on ? 'guard regions mark their VMA' : 'guard regions leave no mark'),
   nrAnonStats: (on) => (on ? 'nr_anon statistics' : 'no nr_anon statistics'),
 };

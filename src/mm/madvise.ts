@@ -135,9 +135,14 @@ const DISCARDS = new Set([
   MADV_GUARD_INSTALL,
 ]);
 
+/** is_madv_discard(); 6.10 asked whether the number has a bit of any of these numbers, which are all five. */
+function discards(m: Machine, advice: number): boolean {
+  return m.release.sealDiscardsByBits ? (advice & 31) !== 0 : DISCARDS.has(advice);
+}
+
 /** A sealed anonymous VMA that cannot be written keeps its contents (can_madvise_modify). */
 function mayModify(m: Machine, v: VmaRow, advice: number): boolean {
-  if (!vmaIsSealed(m, v) || !DISCARDS.has(advice)) return true;
+  if (!vmaIsSealed(m, v) || !discards(m, advice)) return true;
   return !vmaIsAnonymous(m, v) || (m.vma.flags[v]! & VM_WRITE) !== 0;
 }
 

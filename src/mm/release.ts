@@ -34,6 +34,10 @@ const V6_10: Release = {
   mmapMergesNextFirst: true,
   shmemFileFitsVma: false,
   sealsCheckedFirst: true,
+  sealDiscardsByBits: true,
+  sealIsNamed: false,
+  userPtrMax: false,
+  uffdFromMinAddr: true,
   withinSizeByOrder: false,
   tmpfsWriteOrders: PMD_ONLY,
   thpAlign: 'from-2M',
@@ -90,6 +94,9 @@ const V6_11: Release = {
   droppable: true,
   pagemapPmdByFirst: false,
   pagemapPmdFile: true,
+  sealDiscardsByBits: false,
+  sealIsNamed: true,
+  userPtrMax: true,
 };
 
 const V6_12: Release = {
@@ -107,6 +114,7 @@ const V6_12: Release = {
   mmapMergesNextFirst: false,
   shmemFileFitsVma: true,
   moveEndsUffdWp: true,
+  uffdFromMinAddr: false,
   ext4HoleUnmapsAll: true,
   collapseAsksShmemSize: false,
 };
@@ -133,6 +141,10 @@ const V6_18: Release = {
   mmapMergesNextFirst: false,
   shmemFileFitsVma: true,
   sealsCheckedFirst: false,
+  sealDiscardsByBits: false,
+  sealIsNamed: true,
+  userPtrMax: true,
+  uffdFromMinAddr: false,
   withinSizeByOrder: false,
   tmpfsWriteOrders: ALL_SHMEM_ORDERS,
   thpAlign: 'multiple-no-hint',

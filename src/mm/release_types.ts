@@ -53,6 +53,14 @@ export interface Release {
   readonly shmemFileFitsVma: boolean;
   /** A seal anywhere in the range refuses the call before it changes anything (6.10, 6.11). */
   readonly sealsCheckedFirst: boolean;
+  /** Nearly all advice counts as discarding for a seal: its numbers are taken for bits (6.10.0, a slip). */
+  readonly sealDiscardsByBits: boolean;
+  /** smaps has a name for a sealed VMA, "sl"; before 6.11 "??". */
+  readonly sealIsNamed: boolean;
+  /** A buffer beyond TASK_SIZE is refused at once; in 6.10 only one with the sign bit. */
+  readonly userPtrMax: boolean;
+  /** Ranges of userfaultfd's ioctls begin at mmap_min_addr at least (6.10, 6.11). */
+  readonly uffdFromMinAddr: boolean;
   /** mmap() joins the VMA above before the one below, and none above that has a close op (6.11). */
   readonly mmapMergesNextFirst: boolean;
   /** within_size rounded the index to the order instead of its size (6.11 and 6.12). */
