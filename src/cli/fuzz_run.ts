@@ -145,7 +145,9 @@ export class FuzzRun {
   async #one(index: number): Promise<void> {
     const { state } = this;
     const text = this.textOf(index);
-    const ran = await this.#ask(text, isFull(index), { reuse: true });
+    const full = isFull(index);
+    // Status says of a process that was kept what its highest sizes ever were.
+    const ran = await this.#ask(text, full, { reuse: !full });
     if (ran === undefined) return;
     state.programs++;
     if (ran.refused !== undefined) {

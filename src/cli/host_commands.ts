@@ -1,6 +1,6 @@
 /** The verbs that ask the real kernel. */
 import { cpus } from 'node:os';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { parseCount, parseKernel, parseMinutes } from './arguments.ts';
 import { fuzzCommand } from './fuzz_command.ts';
 import { hostInfoCommand } from './host_info_command.ts';
@@ -15,7 +15,7 @@ image is booted under QEMU, once for all files: no root is needed, and this mach
 
 Examples:
   faultline verify scenarios/*.fl
-  faultline verify --full --json program.fl | jq .files[0].divergence
+  faultline verify --json program.fl | jq .files[0].divergence
   faultline verify --on vm:arch/x86/boot/bzImage scenarios/*.fl
   faultline verify --on vm:bzImage --kernel shmem-mthp-v1 scenarios/thread-*.fl
   faultline verify --on recordings/corpus.json scenarios/thread-*.fl
@@ -72,7 +72,8 @@ export function addHostCommands(
     .summary('hold the model against the real kernel, step by step')
     .description('Executes scenarios on the model and on this kernel; prints what differs first.')
     .argument('<file...>', 'scenarios; - for stdin')
-    .option('--full', 'compare smaps, status and resident memory too')
+    .option('--pages', 'compare mappings and pages only, not smaps and status (faster)')
+    .addOption(new Option('--full', 'what is done without --pages').hideHelp())
     .option('--on <kernel>', VERIFY_ON_TEXT, parseRealPlace, HOST)
     .option('-k, --kernel <name>', KERNEL_TEXT, parseKernel)
     .addHelpText('after', VERIFY_HELP)

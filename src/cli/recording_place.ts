@@ -5,6 +5,7 @@ import {
   decodeProgramRecord,
   type OtherTranscript,
   RECORDING_VERSION,
+  type RecordedProgram,
   type Recording,
 } from '../lab/index.ts';
 import { cliError, readInput } from './input.ts';
@@ -42,7 +43,7 @@ export function recordedAnswer(
   recording: Recording,
   path: string,
   file: string,
-): OtherTranscript | Diagnostic {
+): { readonly seen: OtherTranscript; readonly recorded: RecordedProgram } | Diagnostic {
   const name = basename(file);
   const program = recording.programs.find((one) => one.name === name);
   if (program === undefined) {
@@ -50,7 +51,9 @@ export function recordedAnswer(
     const { length } = recording.programs;
     return cliError('CLI013', file, message, `it holds ${length} programs; ${ANEW}`);
   }
-  if (readInput(file) === program.text) return decodeProgramRecord(recording, program);
+  if (readInput(file) === program.text) {
+    return { seen: decodeProgramRecord(recording, program), recorded: program };
+  }
   const message = `its text is not the one that was recorded in ${path} on ${recording.date}`;
   return cliError('CLI013', file, message, ANEW);
 }

@@ -1,10 +1,10 @@
 /** `faultline run --on`: the real kernel, one in a virtual machine, or a recording executes. */
 import type { Diagnostic } from '../base/index.ts';
 import type { HostKernel } from '../host/index.ts';
-import { hostReport, type Recording } from '../lab/index.ts';
+import { hostReport, judgeRecorded, type Recording } from '../lab/index.ts';
 import { EXIT_INPUT } from './exit.ts';
 import { exitOf, openHost } from './host_session.ts';
-import type { Loaded } from './input.ts';
+import { cliError, type Loaded } from './input.ts';
 import { Output, writeJson } from './output.ts';
 import { readRecording, recordedAnswer } from './recording_place.ts';
 import {
@@ -44,10 +44,14 @@ function runRecorded(
     return { report: emptyReport(loaded, options, found), code: EXIT_INPUT };
   };
   if (loaded.program === undefined) return empty(loaded.diagnostics);
-  const seen = recordedAnswer(recording, path, loaded.file);
-  if ('severity' in seen) return empty([...loaded.diagnostics, seen]);
-  const expectations = loaded.program.steps.map(() => undefined);
-  const ran = hostReport(loaded.program, { ...seen, expectations });
+  if ((options.set ?? []).length > 0) {
+    const message = 'a recording has its answers: --set cannot change what it was asked';
+    return empty([...loaded.diagnostics, cliError('CLI013', path, message)]);
+  }
+  const answer = recordedAnswer(recording, path, loaded.file);
+  if ('severity' in answer) return empty([...loaded.diagnostics, answer]);
+  const expectations = judgeRecorded(loaded.program, answer.recorded.expects);
+  const ran = hostReport(loaded.program, { ...answer.seen, expectations });
   const report = { ...ran, diagnostics: loaded.diagnostics };
   return { report, code: exitCode(report) };
 }

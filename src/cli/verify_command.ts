@@ -21,7 +21,8 @@ import { readRecording, recordedAnswer, recordingTitle } from './recording_place
 export interface VerifyCommandOptions extends OutputOptions {
   readonly on: Place;
   readonly kernel?: string;
-  readonly full?: boolean;
+  /** Only what is seen of mappings and pages: no smaps, no status. */
+  readonly pages?: boolean;
 }
 
 interface FileReport {
@@ -77,7 +78,7 @@ async function verifyFile(
     const cannot = 'its machine has another memory';
     return { ...failed(file, [cliError('CLI009', file, message)]), verdict: 'cannot', cannot };
   }
-  const observe = options.full === true ? 'full' : 'pages';
+  const observe = options.pages === true ? 'pages' : 'full';
   const seen: HostTranscript = await session.host.execute(program, { observe });
   const diagnostics = [...loaded.diagnostics, ...seen.notes];
   // A setting that is refused or missing there shows in the comparison, unless the model agrees.
@@ -98,10 +99,10 @@ function verifyRecorded(
   const loaded = loadProgram(path);
   const { file, program } = loaded;
   if (program === undefined) return failed(file, loaded.diagnostics);
-  const seen = recordedAnswer(recording, on, file);
-  if ('severity' in seen) return failed(file, [...loaded.diagnostics, seen]);
+  const answer = recordedAnswer(recording, on, file);
+  if ('severity' in answer) return failed(file, [...loaded.diagnostics, answer]);
   const how = { modelled, memory: recording.memoryBytes, late: false };
-  return reportOf({ ...loaded, program }, seen, how, loaded.diagnostics);
+  return reportOf({ ...loaded, program }, answer.seen, how, loaded.diagnostics);
 }
 
 /** A divergence in a few lines. */
@@ -172,7 +173,13 @@ function openRecorded(path: string, kernel: string | undefined): Answers | Diagn
     return cliError('CLI007', path, `no modelled kernel stands for ${release}`);
   }
   return {
-    ...{ kernel: recordingTitle(recording), release, where: 'recording', modelled, unseen: [] },
+    ...{
+      kernel: recordingTitle(recording),
+      release,
+      where: 'recording',
+      modelled,
+      unseen: recording.unseen ?? [],
+    },
     verify: (file) => verifyRecorded(file, path, recording, modelled),
     close: async () => {},
   };

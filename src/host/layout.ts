@@ -2,7 +2,11 @@
  * Where things lie in a task before its first step, so that a model can be booted alike; and the
  * executor's own image, which is taken out of all that is reported of a task.
  */
-import type { TaskObservation, VmaObservation } from '../scenario/transcript.ts';
+import {
+  STATUS_FIELDS,
+  type TaskObservation,
+  type VmaObservation,
+} from '../scenario/transcript.ts';
 import type { TaskView } from './decode.ts';
 
 export interface HostLayout {
@@ -71,7 +75,29 @@ function makeObservation(name: string, view: TaskView, own: OwnImage): TaskObser
     vmPte: status.has('VmPTE') ? kb('VmPTE') - OWN_TABLES_KB : -1,
     vmSize: net('VmSize', imagePages),
     vmLck: net('VmLck', lockedPages),
+    ...(status.size === 0
+      ? {}
+      : { status: statusOf(status, imagePages, view.own[0] + view.own[1]) }),
   };
+}
+
+/** The lines of STATUS_FIELDS that are there, without the image, of which `present` pages are. */
+function statusOf(
+  status: ReadonlyMap<string, number>,
+  imagePages: number,
+  present: number,
+): Record<string, number> {
+  // The image is one mapping, writable, so that it counts as data (is_data_mapping()).
+  const own: Readonly<Record<string, number>> = {
+    ...{ VmPeak: imagePages, VmData: imagePages },
+    ...{ VmHWM: present, VmRSS: present },
+  };
+  const found: Record<string, number> = {};
+  for (const key of STATUS_FIELDS) {
+    const value = status.get(key);
+    if (value !== undefined) found[key] = value - (own[key] ?? 0) * KB_PER_PAGE;
+  }
+  return found;
 }
 
 /** The layout of a fresh task; undefined when it is not as expected (no stack, no image). */

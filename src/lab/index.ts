@@ -31,6 +31,7 @@ export {
   kernelList,
   kernelNamed,
 } from './kernels.ts';
+export { judgeRecorded } from './recorded_expect.ts';
 export {
   decodeProgramRecord,
   encodeProgramRecord,

@@ -70,6 +70,8 @@ const WORDS: { readonly [K in Rule]: (value: Release[K]) => string } = {
   fileLargeFolios: (on) => (on ? 'large folios in ext4 files' : 'small folios in ext4 files'),
   execReadahead: (on) =>
     on ? 'readahead of code stays in its VMA' : 'readahead of code like of data',
+  secretLocks: (on) =>
+    on ? 'memory of memfd_secret is locked' : 'memory of memfd_secret is not locked',
   droppable: (on) => (on ? 'MAP_DROPPABLE' : 'no MAP_DROPPABLE'),
   faultAroundEofQuirk: (on) =>
     on

@@ -48,6 +48,8 @@ export function kernelLayout(layout: ProgramLayout): Layout {
     mmapTopVpn: layout.mmapTopVpn,
     brkStart: layout.brkVpn * 4096,
     stackTopVpn: layout.stackEndVpn,
+    startCode: layout.own.startVpn * 4096,
+    endCode: layout.own.endVpn * 4096,
     vmas: [
       {
         start: layout.own.startVpn,

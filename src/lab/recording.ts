@@ -2,49 +2,56 @@
  * Transcripts of a real kernel in a file, so that the model can be held against it on any machine.
  *
  * A step's observations are stored where they changed: for each task 0 (as after the step before)
- * or what is seen. Pages are runs: vpn, pages, bits, folio, index, order, mapcount, kind; inside a
- * run vpn counts up, and with it index, or (kind 1) the folio's number.
+ * or what is seen. Mappings and runs of pages are written once for a program, and a task has their
+ * numbers: two for a row of them, the first and how many. A run of pages is vpn, pages, bits, folio,
+ * index, order, mapcount, kind; inside it vpn counts up, and with it index, or (kind 1) the folio's
+ * number.
  */
-import { word } from '../base/index.ts';
-import type {
-  PagesObservation,
-  SignalInfo,
-  StepOutcome,
-  TaskObservation,
-  VmaObservation,
+import {
+  STATUS_FIELDS,
+  type StepOutcome,
+  type TaskObservation,
+  type Unseen,
 } from '../scenario/transcript.ts';
+import type { AnsweredTranscript } from './host_report.ts';
 import type { ProgramLayout } from './layout.ts';
+import { encodeExpect, type RecordedExpect } from './recorded_expect.ts';
+import {
+  decodeOutcome,
+  decodeVma,
+  encodeOutcome,
+  encodeVma,
+  fromRuns,
+  type Outcome,
+  pageRuns,
+  pagesOf,
+  runsOf,
+  type Vma,
+} from './recording_forms.ts';
 import type { OtherTranscript } from './verify.ts';
 
-export const RECORDING_VERSION = 1;
-
-type Outcome = readonly [
-  value: string | number | null,
-  signal: readonly [name: string, code: string, address: string] | null,
-  minflt: number,
-  majflt: number,
-  faulted: readonly number[] | null,
-];
-
-interface Vma {
-  /** startVpn endVpn perms pgoff name */
-  readonly at: string;
-  readonly flags?: string;
-  readonly smaps?: Readonly<Record<string, number>>;
-}
+export const RECORDING_VERSION = 2;
 
 interface Task {
-  readonly vmas: readonly Vma[];
-  readonly runs: readonly (readonly number[])[];
-  /** anon, file, shmem, swap, vmPte, vmSize, vmLck; absent where status was not read. */
-  readonly sizes?: readonly number[];
+  readonly vmas: readonly number[];
+  readonly runs: readonly number[];
+  /**
+   * anon, file, shmem, swap, vmPte, vmSize, vmLck, then those of STATUS_FIELDS that the kernel has,
+   * null for others; absent where status was not read.
+   */
+  readonly sizes?: readonly (number | null)[];
 }
 
 export interface RecordedProgram {
   readonly name: string;
   readonly text: string;
   readonly outcomes: readonly (Outcome | 0)[];
+  /** What the numbers of a task stand for. */
+  readonly vmas: readonly Vma[];
+  readonly runs: readonly (readonly number[])[];
   readonly tasks: readonly (Readonly<Record<string, Task | 0>> | 0)[];
+  /** Both sides of each `expect`, by step. */
+  readonly expects: Readonly<Record<number, RecordedExpect>>;
 }
 
 export interface Recording {
@@ -58,159 +65,71 @@ export interface Recording {
   readonly capabilities: readonly number[];
   /** Reads of anonymous memory allocated (Settings.anonReadsAllocate); absent = they did not. */
   readonly anonReadsAllocate?: boolean;
+  readonly lowestHint?: number;
+  readonly guardMarks?: boolean;
+  /** What could not be seen; absent = nothing. */
+  readonly unseen?: readonly Unseen[];
   /** Settings of the machine before each program. */
   readonly settings: Readonly<Record<string, string>>;
   readonly programs: readonly RecordedProgram[];
 }
 
-function runsOf(values: readonly number[]): number[] {
-  const runs: number[] = [];
-  for (let i = 0; i < values.length; ) {
-    let end = i + 1;
-    while (end < values.length && values[end] === values[i]! + end - i) end++;
-    runs.push(values[i]!, end - i);
-    i = end;
+/** What was met of a program, each thing once. */
+class Book<T> {
+  readonly list: T[] = [];
+  readonly #numbers = new Map<string, number>();
+
+  number(one: T): number {
+    const key = JSON.stringify(one);
+    const known = this.#numbers.get(key);
+    if (known !== undefined) return known;
+    this.#numbers.set(key, this.list.length);
+    return this.list.push(one) - 1;
   }
-  return runs;
 }
 
-function fromRuns(runs: readonly number[]): number[] {
-  const values: number[] = [];
-  for (let i = 0; i < runs.length; i += 2) {
-    for (let k = 0; k < runs[i + 1]!; k++) values.push(runs[i]! + k);
-  }
-  return values;
+interface Books {
+  readonly vmas: Book<Vma>;
+  readonly runs: Book<readonly number[]>;
 }
 
-function encodeOutcome(o: StepOutcome): Outcome {
-  const value =
-    o.errno !== undefined ? o.errno : o.value === undefined ? null : word.toHex(o.value);
-  const s = o.signal;
-  return [
-    value,
-    s === undefined ? null : [s.name, s.code, word.toHex(s.address)],
-    o.minflt,
-    o.majflt,
-    o.faultedVpns === undefined ? null : runsOf(o.faultedVpns),
-  ];
-}
-
-function decodeOutcome([value, signal, minflt, majflt, runs]: Outcome): StepOutcome {
-  const found: SignalInfo | undefined =
-    signal === null ? undefined : { name: signal[0], code: signal[1], address: hexWord(signal[2]) };
-  return {
-    ...(typeof value === 'number' ? { errno: value } : {}),
-    ...(typeof value === 'string' ? { value: hexWord(value) } : {}),
-    ...(found === undefined ? {} : { signal: found }),
-    minflt,
-    majflt,
-    ...(runs === null ? {} : { faultedVpns: fromRuns(runs) }),
-  };
-}
-
-function hexWord(text: string) {
-  const digits = text.slice(2).padStart(16, '0');
-  return word.u64(Number.parseInt(digits.slice(0, 8), 16), Number.parseInt(digits.slice(8), 16));
-}
-
-/** Whether the pages of a run are one folio's, or each the first of the next folio. */
-const SAME_FOLIO = 0;
-const NEXT_FOLIO = 1;
-
-function pageRuns(p: PagesObservation): number[][] {
-  const runs: number[][] = [];
-  /** Equals no page: the first begins a run. */
-  let last = [-1, 0, 0, 0, 0, 0, 0];
-  for (let i = 0; i < p.vpn.length; i++) {
-    const row = [p.vpn[i]!, 1, p.bits[i]!, p.folio[i]!, p.index[i]!, p.order[i]!, p.mapcount[i]!];
-    const n = last[1]!;
-    const alike =
-      row[0] === last[0]! + n && [2, 5, 6].every((k) => row[k] === last[k]) && runs.length > 0;
-    const sameFolio = row[3] === last[3] && row[4] === last[4]! + (row[3] === 0 ? 0 : n);
-    const nextFolio = row[3] === last[3]! + n && row[4] === last[4];
-    const kind = last[7];
-    if (alike && sameFolio && kind !== NEXT_FOLIO) {
-      last[1] = n + 1;
-      last[7] = SAME_FOLIO;
-    } else if (alike && nextFolio && kind !== SAME_FOLIO) {
-      last[1] = n + 1;
-      last[7] = NEXT_FOLIO;
-    } else {
-      runs.push(row);
-      last = row;
-    }
-  }
-  return runs;
-}
-
-function pagesOf(runs: readonly (readonly number[])[]): PagesObservation {
-  const p: PagesObservation = { vpn: [], bits: [], folio: [], index: [], order: [], mapcount: [] };
-  for (const [vpn, n, bits, folio, index, order, mapcount, kind] of runs) {
-    for (let i = 0; i < n!; i++) {
-      const next = kind === NEXT_FOLIO;
-      p.vpn.push(vpn! + i);
-      p.bits.push(bits!);
-      p.folio.push(next ? folio! + i : folio!);
-      p.index.push(folio === 0 || next ? index! : index! + i);
-      p.order.push(order!);
-      p.mapcount.push(mapcount!);
-    }
-  }
-  return p;
-}
-
-function encodeVma(vma: VmaObservation): Vma {
-  const at = `${vma.startVpn.toString(16)} ${vma.endVpn.toString(16)} ${vma.perms} ${vma.pgoff} ${vma.name}`;
-  const { smaps, vmFlags } = vma;
-  const kept = Object.entries(smaps ?? {}).filter(([, kb]) => kb !== 0);
-  return {
-    at,
-    ...(vmFlags === undefined ? {} : { flags: vmFlags.join(' ') }),
-    ...(smaps === undefined ? {} : { smaps: Object.fromEntries(kept) }),
-  };
-}
-
-function decodeVma({ at, flags, smaps }: Vma): VmaObservation {
-  const [start, end, perms, pgoff, ...name] = at.split(' ');
-  return {
-    startVpn: Number.parseInt(start!, 16),
-    endVpn: Number.parseInt(end!, 16),
-    perms: perms!,
-    pgoff: Number(pgoff),
-    name: name.join(' '),
-    ...(flags === undefined ? {} : { vmFlags: flags.split(' ') }),
-    ...(smaps === undefined ? {} : { smaps }),
-  };
-}
-
-function encodeTask(t: TaskObservation): Task {
+function encodeTask(t: TaskObservation, { vmas, runs }: Books): Task {
   const { anon, file, shmem, swap } = t.rss;
+  const { status = {} } = t;
+  const more = STATUS_FIELDS.map((key) => status[key] ?? null);
+  const sizes = [anon, file, shmem, swap, t.vmPte, t.vmSize, t.vmLck, ...more];
   return {
-    vmas: t.vmas.map(encodeVma),
-    runs: pageRuns(t.pages),
-    ...(t.vmPte < 0 ? {} : { sizes: [anon, file, shmem, swap, t.vmPte, t.vmSize, t.vmLck] }),
+    vmas: runsOf(t.vmas.map((vma) => vmas.number(encodeVma(vma)))),
+    runs: runsOf(pageRuns(t.pages).map((run) => runs.number(run))),
+    ...(t.vmPte < 0 ? {} : { sizes }),
   };
 }
 
-function decodeTask(name: string, t: Task): TaskObservation {
-  const [anon, file, shmem, swap, vmPte, vmSize, vmLck] = t.sizes ?? [-1, -1, -1, -1, -1, -1, -1];
+function decodeTask(name: string, t: Task, p: RecordedProgram): TaskObservation {
+  const [anon, file, shmem, swap, vmPte, vmSize, vmLck, ...more] = t.sizes ?? UNREAD;
+  const told = STATUS_FIELDS.map((key, i) => [key, more[i]] as const);
+  const status = Object.fromEntries(told.filter(([, value]) => typeof value === 'number'));
   return {
     task: name,
-    vmas: t.vmas.map(decodeVma),
-    pages: pagesOf(t.runs),
+    vmas: fromRuns(t.vmas).map((number) => decodeVma(p.vmas[number]!)),
+    pages: pagesOf(fromRuns(t.runs).map((number) => p.runs[number]!)),
     rss: { anon: anon!, file: file!, shmem: shmem!, swap: swap! },
     vmPte: vmPte!,
     vmSize: vmSize!,
     vmLck: vmLck!,
+    ...(t.sizes === undefined ? {} : { status: status as Record<string, number> }),
   };
 }
+
+const UNREAD = [-1, -1, -1, -1, -1, -1, -1];
 
 export function encodeProgramRecord(
   name: string,
   text: string,
-  seen: OtherTranscript,
+  seen: AnsweredTranscript & OtherTranscript,
 ): RecordedProgram {
   const last = new Map<string, string>();
+  const books: Books = { vmas: new Book(), runs: new Book() };
   const outcomes: (Outcome | 0)[] = [];
   const tasks: (Record<string, Task | 0> | 0)[] = [];
   const count = Math.max(seen.outcomes.length, seen.observations.length);
@@ -224,14 +143,18 @@ export function encodeProgramRecord(
     }
     const step: Record<string, Task | 0> = {};
     for (const task of now) {
-      const encoded = encodeTask(task);
+      const encoded = encodeTask(task, books);
       const key = JSON.stringify(encoded);
       step[task.task] = last.get(task.task) === key ? 0 : encoded;
       last.set(task.task, key);
     }
     tasks.push(step);
   }
-  return { name, text, outcomes, tasks };
+  const expects: Record<number, RecordedExpect> = {};
+  seen.expectations.forEach((result, i) => {
+    if (result !== undefined) expects[i] = encodeExpect(result);
+  });
+  return { name, text, outcomes, vmas: books.vmas.list, runs: books.runs.list, tasks, expects };
 }
 
 /** What the kernel of the recording answered. */
@@ -240,7 +163,7 @@ export function decodeProgramRecord(recording: Recording, p: RecordedProgram): O
   const observations = p.tasks.map((step) => {
     if (step === 0) return undefined;
     return Object.entries(step).map(([name, task]) => {
-      const seen = task === 0 ? last.get(name)! : decodeTask(name, task);
+      const seen = task === 0 ? last.get(name)! : decodeTask(name, task, p);
       last.set(name, seen);
       return seen;
     });
@@ -254,5 +177,9 @@ export function decodeProgramRecord(recording: Recording, p: RecordedProgram): O
     readAheadKb: recording.readAheadKb,
     capabilities: recording.capabilities,
     anonReadsAllocate: recording.anonReadsAllocate === true,
+    lowestHint: recording.lowestHint,
+    guardMarks: recording.guardMarks,
+    unseen: recording.unseen ?? [],
+    settingsBefore: new Map(Object.entries(recording.settings)),
   };
 }

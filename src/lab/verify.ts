@@ -2,22 +2,13 @@
  * Model against another kernel's transcript, step by step: the first observable that differs. What
  * is not compared stands in MASKED (verify_compare.ts), with its reason; nothing else is left out.
  */
-import { EACCES, ENOENT, ENOSYS, EPERM, EROFS, type TaskRow } from '../base/index.ts';
+import { EACCES, ENOENT, ENOSYS, EPERM, EROFS } from '../base/index.ts';
 import type { Machine } from '../mm/mm_types.ts';
 import type { Release } from '../mm/release_types.ts';
 import type { Program, Step } from '../scenario/index.ts';
-import { parseMaps } from '../scenario/proc_text.ts';
-import type {
-  StepOutcome,
-  TaskObservation,
-  Transcript,
-  Unseen,
-  VmaObservation,
-} from '../scenario/transcript.ts';
-import { observeAll } from './expect.ts';
+import type { StepOutcome, TaskObservation, Transcript, Unseen } from '../scenario/transcript.ts';
 import type { ProgramLayout } from './layout.ts';
 import { ModelKernel } from './model_kernel.ts';
-import { sizesOf } from './observation.ts';
 import { DEFAULT_MEMORY } from './run.ts';
 import {
   Comparison,
@@ -27,6 +18,7 @@ import {
   type Divergence,
   seenBits,
 } from './verify_compare.ts';
+import { filesOf, observeFiles } from './verify_files.ts';
 import { PageMatcher } from './verify_pages.ts';
 
 export { type Divergence, MASKED } from './verify_compare.ts';
@@ -86,28 +78,6 @@ function capsOf(numbers: readonly number[]): number {
 function firstTask(program: Program): string {
   const named = program.steps.find((step) => step.task !== '');
   return program.steps[0]?.task || named?.task || '';
-}
-
-/** Mappings without the executor's image, and the sizes that go with them. */
-function withoutOwn<T extends Omit<TaskObservation, 'pages'>>(task: T, layout: ProgramLayout): T {
-  const { startVpn, endVpn } = layout.own;
-  const vmas = task.vmas.filter((vma) => vma.startVpn < startVpn || vma.startVpn >= endVpn);
-  const isOwn = vmas.length < task.vmas.length;
-  return { ...task, vmas, vmSize: task.vmSize - (isOwn ? (endVpn - startVpn) * 4 : 0) };
-}
-
-/** A task's mappings as smaps tells them. */
-function smapsOf(kernel: ModelKernel, task: TaskRow): readonly VmaObservation[] {
-  const file = kernel.kernel.readFile(`/proc/${kernel.m.task.pid[task]!}/smaps`);
-  return 'text' in file ? parseMaps(file.text) : [];
-}
-
-/** The model's tasks without the executor's image; at level `full` with what smaps says. */
-function observe(kernel: ModelKernel, layout: ProgramLayout, full: boolean): TaskObservation[] {
-  return observeAll(kernel).map((task) => {
-    const vmas = full ? smapsOf(kernel, kernel.tasks.get(task.task)!) : task.vmas;
-    return withoutOwn({ ...task, vmas }, layout);
-  });
 }
 
 /** Executes a program on the model beside the transcript of another kernel. */
@@ -189,7 +159,7 @@ class Verification {
       if (full) this.#sizes(c, tasks);
       return;
     }
-    const mine = observe(this.#kernel, this.#other.layout, full);
+    const mine = observeFiles(this.#kernel, this.#other.layout, full);
     const names = (list: readonly TaskObservation[]): string => list.map((t) => t.task).join(' ');
     if (!c.same('', -1, 'tasks', names(mine), names(tasks))) return;
     for (const [t, task] of mine.entries()) {
@@ -201,10 +171,7 @@ class Verification {
   /** Of tasks whose mappings and pages agree. */
   #sizes(c: Comparison, tasks: readonly TaskObservation[]): void {
     for (const seen of tasks) {
-      const task = this.#kernel.tasks.get(seen.task)!;
-      const sizes = sizesOf(this.#kernel.m, task);
-      const mine = { task: seen.task, vmas: smapsOf(this.#kernel, task), ...sizes };
-      compareSizes(c, withoutOwn(mine, this.#other.layout), seen);
+      compareSizes(c, filesOf(this.#kernel, seen.task, this.#other.layout), seen);
     }
   }
 

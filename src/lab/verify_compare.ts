@@ -35,6 +35,14 @@ export const MASKED: readonly Masked[] = [
   { what: 'soft-dirty', why: 'a matter of configuration (CONFIG_MEM_SOFT_DIRTY)' },
   { what: 'smaps Referenced', why: 'DAMON clears young bits at its own times' },
   { what: 'smaps LazyFree', why: 'a batch of each CPU holds folios that MADV_FREE gave up' },
+  {
+    what: 'status VmHWM, but that it is within 1536 kB',
+    why: 'the kernel takes the peak from sums that leave out what each CPU has not yet added',
+  },
+  {
+    what: 'smaps_rollup, statm, stat, and the lines of status that are not about memory',
+    why: 'they say again what smaps and status say, or nothing of memory',
+  },
   { what: 'getppid of the first task', why: 'its parent is the executor' },
   {
     what: 'BUS_MCEERR_AR against BUS_ADRERR at a poisoned page',
@@ -56,6 +64,10 @@ export function comparedBits(mask: number, model: number): number {
 /** Page number, bits, folio, index, order, mapcount. */
 export const VALUES_PER_PAGE = 6;
 
+/** Lines of status that are sums of resident pages. */
+const RESIDENT = new Set(['VmHWM', 'VmRSS']);
+/** Three counters of which each CPU keeps less than 128 pages (percpu_counter_batch, to 64 CPUs). */
+const HWM_KB = 3 * 128 * 4;
 const MASKED_SMAPS = new Set(['Referenced', 'LazyFree']);
 
 export interface Divergence {
@@ -273,6 +285,20 @@ export function compareTask(
   if (full && c.found === undefined) compareSizes(c, m, k);
 }
 
+function compareStatus(
+  c: Comparison,
+  { task, status: mine = {} }: Pick<TaskObservation, 'task' | 'status'>,
+  { status: other = {} }: TaskObservation,
+): void {
+  for (const key in other) {
+    if (!c.isRssSeen && RESIDENT.has(key)) continue;
+    const value = mine[key];
+    const near = key === 'VmHWM' && value !== undefined && Math.abs(value - other[key]!) <= HWM_KB;
+    if (near) c.compared++;
+    else c.same(task, -1, `status ${key}`, value, other[key]);
+  }
+}
+
 /** What smaps and status say of a task whose mappings and pages agree. */
 export function compareSizes(
   c: Comparison,
@@ -288,4 +314,5 @@ export function compareSizes(
   c.same(m.task, -1, 'VmPTE kB', m.vmPte, k.vmPte);
   c.same(m.task, -1, 'VmSize kB', m.vmSize, k.vmSize);
   c.same(m.task, -1, 'VmLck kB', m.vmLck, k.vmLck);
+  compareStatus(c, m, k);
 }

@@ -92,12 +92,15 @@ export function anonFaultOrders(m: Machine, v: VmaRow, wanted: OrderMask): Order
 
 /**
  * True when the aligned block of `order` around `vpn` lies in the VMA and, for a file, the VMA's
- * linear offset keeps it aligned in the file too. Source: thp_vma_suitable_order(), 6.18.
+ * linear offset keeps it aligned in the file too. An address before 0, which a VMA has whose end
+ * lies below the order's size, wraps around in the kernel: it lies behind the VMA's start, and its
+ * block ends at 0. Source: thp_vma_suitable_order(), 6.18.
  */
 export function thpVmaSuitable(m: Machine, v: VmaRow, vpn: Vpn, order: Order): boolean {
   const { start, end, pgoff, ops } = m.vma;
   const n = 1 << order;
   if (ops[v] !== OPS_NONE && modPow2(start[v]! - pgoff[v]!, n) !== 0) return false;
+  if (vpn < 0) return true;
   const block = vpn - modPow2(vpn, n);
   return block >= start[v]! && block + n <= end[v]!;
 }

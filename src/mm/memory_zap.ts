@@ -41,6 +41,7 @@ import {
 } from './pgtable.ts';
 import { folioRemoveRmapPtes } from './rmap.ts';
 import { swapFree } from './swap.ts';
+import { updateHiwaterRss } from './util.ts';
 import { OPS_NONE, VM_LOCKED } from './vm_flags.ts';
 import { uffdWp } from './vma_prot.ts';
 
@@ -63,6 +64,7 @@ export function zapPageRange(
   flags: number = ZAP_EVEN_COWS | ZAP_DROP_MARKERS,
 ): void {
   const mm = m.vma.mm[v]!;
+  updateHiwaterRss(m, mm);
   for (let at = start; at < end; ) {
     const region = regionOf(at);
     const row = pmdTable(m, mm, region);

@@ -105,6 +105,11 @@ function accountable(m: Machine, r: Region): boolean {
   return (r.flags & (VM_NORESERVE | VM_SHARED | VM_WRITE)) === VM_WRITE;
 }
 
+/** Memory of memfd_secret counts as locked, but for 6.12. */
+function secretFlags(m: Machine): number {
+  return m.release.secretLocks ? VM_LOCKED | VM_DONTDUMP : VM_DONTDUMP;
+}
+
 /** What the object's own mmap operation makes of a fresh VMA: its ops, more flags, or an error. */
 function mmapFile(m: Machine, task: TaskRow, v: VmaRow): Errno {
   const c = m.vma;
@@ -125,8 +130,8 @@ function mmapFile(m: Machine, task: TaskRow, v: VmaRow): Errno {
       return (flags & VM_SHARED) !== 0 ? shmemZeroSetup(m, task, v) : 0;
     case FS_SECRET:
       if ((flags & (VM_SHARED | VM_MAYSHARE)) === 0) return -EINVAL;
-      if (!mlockFutureOk(m, task, flags | VM_LOCKED, pages)) return -EAGAIN;
-      c.flags[v] = flags | VM_LOCKED | VM_DONTDUMP;
+      c.flags[v] = flags | secretFlags(m);
+      if (!mlockFutureOk(m, task, c.flags[v]!, pages)) return -EAGAIN;
       c.ops[v] = OPS_SECRET;
       return 0;
     case FS_HUGETLB:
@@ -195,7 +200,7 @@ function newVma(
  */
 function preparedFlags(m: Machine, mm: number, r: Region, flags: number): number {
   if (r.file !== 0 && m.inode.kind[m.file.inode[r.file]!] === FS_SECRET) {
-    return flags | VM_LOCKED | VM_DONTDUMP;
+    return flags | secretFlags(m);
   }
   return ksmVmaFlags(m, mm, flags, r.flags2);
 }

@@ -59,6 +59,7 @@ const V6_10: Release = {
   selfTakesAnyAdvice: false,
   pidfdSelf: false,
   pidfdThreadIsNoent: false,
+  secretLocks: true,
   fileLargeFolios: false,
   execReadahead: false,
   droppable: false,
@@ -117,6 +118,7 @@ const V6_12: Release = {
   uffdFromMinAddr: false,
   ext4HoleUnmapsAll: true,
   collapseAsksShmemSize: false,
+  secretLocks: false,
 };
 
 const V6_18: Release = {
@@ -166,6 +168,7 @@ const V6_18: Release = {
   selfTakesAnyAdvice: true,
   pidfdSelf: true,
   pidfdThreadIsNoent: true,
+  secretLocks: true,
   fileLargeFolios: true,
   execReadahead: true,
   droppable: true,

@@ -109,6 +109,8 @@ export interface Release {
   readonly fileLargeFolios: boolean;
   /** Readahead of executable mappings stays inside the VMA (6.16). */
   readonly execReadahead: boolean;
+  /** Mappings of memfd_secret are VM_LOCKED and count for RLIMIT_MEMLOCK; not in 6.12.118. */
+  readonly secretLocks: boolean;
   /** mseal (6.10) and MAP_DROPPABLE (6.11). */
   readonly droppable: boolean;
 }

@@ -65,6 +65,13 @@ export function updateHiwaterVm(m: Machine, mm: MmRow): void {
   if (m.mm.vmPeak[mm]! < m.mm.totalVm[mm]!) m.mm.vmPeak[mm] = m.mm.totalVm[mm]!;
 }
 
+/** To be called before pages are unmapped (update_hiwater_rss). */
+export function updateHiwaterRss(m: Machine, mm: MmRow): void {
+  const { rssAnon, rssFile, rssShmem, rssPeak } = m.mm;
+  const rss = rssAnon[mm]! + rssFile[mm]! + rssShmem[mm]!;
+  if (rssPeak[mm]! < rss) rssPeak[mm] = rss;
+}
+
 /** RLIMIT_AS and RLIMIT_DATA. A data limit of 0 with a hard limit that suffices is let through. */
 export function mayExpandVm(m: Machine, task: TaskRow, flags: number, pages: Pages): boolean {
   const mm = m.task.mm[task]!;

@@ -153,6 +153,16 @@ function compare(op: CompareOp, by: number | undefined): boolean {
   }
 }
 
+/** Whether an expectation holds when its sides are these: of `mapped`, pages mapped and asked for. */
+export function holdsBetween(
+  expectation: Expectation,
+  left: OperandValue,
+  right: OperandValue,
+): boolean {
+  const op = expectation.kind === 'mapped' ? '==' : expectation.op;
+  return compare(op, order(left, right));
+}
+
 export function judge(
   expectation: Expectation,
   left: Answer,
@@ -162,7 +172,7 @@ export function judge(
   if (expectation.kind === 'mapped') return judgeMapped(expectation, left, right, seen);
   const a = operandValue(expectation.left, left, seen);
   const b = operandValue(expectation.right, right, seen);
-  return { holds: compare(expectation.op, order(a, b)), left: a, right: b };
+  return { holds: holdsBetween(expectation, a, b), left: a, right: b };
 }
 
 /** Mapped: a present page at every page of the range. Unmapped: at none. */
@@ -183,6 +193,6 @@ function judgeMapped(
     if (vpn >= first && vpn < first + count && bits & PAGE_PRESENT && !(bits & PAGE_SWAP))
       present++;
   }
-  const holds = expectation.mapped ? present === count : present === 0;
-  return { holds, left: number(present), right: number(expectation.mapped ? count : 0) };
+  const [found, due] = [number(present), number(expectation.mapped ? count : 0)];
+  return { holds: holdsBetween(expectation, found, due), left: found, right: due };
 }

@@ -119,7 +119,15 @@ export interface TaskObservation {
   readonly vmPte: number;
   readonly vmSize: number;
   readonly vmLck: number;
+  /** Its other lines about memory, by name (STATUS_FIELDS); absent where it was not read. */
+  readonly status?: Readonly<Record<string, number>>;
 }
+
+/** Lines of status beside those that an observation has as members: kB, THP_enabled 0 or 1. */
+export const STATUS_FIELDS = [
+  ...['VmPeak', 'VmPin', 'VmHWM', 'VmRSS', 'VmData', 'VmStk', 'VmExe', 'VmLib'],
+  ...['HugetlbPages', 'THP_enabled'],
+] as const;
 
 /** Result of executing a whole program. */
 export interface Transcript {

@@ -1,5 +1,5 @@
 /** `--on RECORDING`: a kernel's answers from a file, in the place of the kernel. */
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { faultline, fileIn, withFolder } from './faultline.ts';
 
@@ -35,6 +35,43 @@ describe('a recording in the place of a kernel', () => {
     expect(report.kernel).toBe(`recording of ${release}`);
     const child = report.tasks.find((t: { name: string }) => t.name === 'child');
     expect(child.pages.filter((p: { order: number }) => p.order === 2)).toHaveLength(4);
+  });
+
+  it('judges what the file expects by what the kernel answered', () => {
+    const ran = faultline(['run', '--json', '--on', CORPUS, FILE]);
+    const report = JSON.parse(ran.stdout);
+    const expects = report.steps.filter((s: { text: string }) => s.text.startsWith('expect '));
+    expect(expects.length).toBeGreaterThan(3);
+    expect(expects.every((s: { verdict: string }) => s.verdict === 'matched')).toBe(true);
+    expect(report.summary.mismatched).toBe(0);
+  });
+
+  it('has expectations that fail, when the kernel answered something else', () => {
+    withFolder((folder) => {
+      const recording = JSON.parse(
+        readFileSync(new URL(`../../${CORPUS}`, import.meta.url), 'utf8'),
+      );
+      const one = recording.programs.find((p: { name: string }) => FILE.endsWith(p.name));
+      const [step, [left, right]] = Object.entries(one.expects).at(-1) as [string, unknown[]];
+      expect(left).toEqual(right);
+      one.expects[step] = [null, right];
+      writeFileSync(`${folder}/other.json`, JSON.stringify(recording));
+      const ran = faultline(['run', '--json', '--on', `${folder}/other.json`, FILE]);
+      expect(ran.code).toBe(1);
+      const { steps, summary } = JSON.parse(ran.stdout);
+      expect(summary.mismatched).toBe(1);
+      const wrong = steps.find((s: { verdict: string }) => s.verdict === 'mismatched');
+      expect(wrong.text.startsWith('expect ')).toBe(true);
+      expect(wrong.result).toBe('none');
+    });
+  });
+
+  it('has a fixed machine: settings cannot be given to it', () => {
+    const set = ['--set', 'hugepages-64kB/enabled=always'];
+    const ran = faultline(['run', ...set, '--on', CORPUS, FILE]);
+    expect(ran.code).toBe(2);
+    expect(ran.stderr).toContain('--set cannot change what it was asked');
+    expect(ran.stderr).toContain('[CLI013]');
   });
 
   it('answers only the very text that was recorded', () => {
