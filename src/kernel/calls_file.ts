@@ -25,7 +25,7 @@ import {
 } from '../mm/fs_types.ts';
 import { sizeKnown } from './assume.ts';
 import { fileOf } from './fd_table.ts';
-import { fileName, isRegular, readFile, writeFile } from './file_io.ts';
+import { fileName, isPidfd, isRegular, readFile, writeFile } from './file_io.ts';
 import { knobFor, writeProc } from './proc_paths.ts';
 import type { CallTable, KernelState } from './state.ts';
 import {
@@ -37,8 +37,10 @@ import {
 } from './user_buffer.ts';
 import { type Args, isInt, type Outcome } from './values.ts';
 
-/** Neither read nor written: it has no such operation. */
-const EVENTPOLL = 'anon_inode:[eventpoll]';
+/** Neither read nor written: it has no such operation (FMODE_CAN_READ, FMODE_CAN_WRITE). */
+function isOpaque(k: KernelState, file: FileRow): boolean {
+  return fileName(k, file) === 'anon_inode:[eventpoll]' || isPidfd(k, file);
+}
 const OUTSIDE = 'bytes of files, pipes and terminals are not part of memory';
 /** MAX_RW_COUNT. */
 const MAX_RW_COUNT = 0x7ffff000;
@@ -66,7 +68,7 @@ export function write(
   const kind = m.inode.kind[inode];
   const name = fileName(k, file);
   if (kind === FS_SECRET || kind === FS_HUGETLB) return -EINVAL;
-  if (name === EVENTPOLL && k.observed === undefined) return -EINVAL;
+  if (k.observed === undefined && isOpaque(k, file)) return -EINVAL;
   if (k.observed === undefined && !isUserBuffer(m, buffer)) return -EFAULT;
   const special = k.special.get(file);
   if (special?.kind === 'file') return writeSpecial(k, t, special.path, buffer, count);
@@ -128,7 +130,7 @@ export function read(
   }
   const kind = m.inode.kind[inode];
   const name = fileName(k, file);
-  if (kind === FS_SECRET || name === EVENTPOLL) return -EINVAL;
+  if (kind === FS_SECRET || isOpaque(k, file)) return -EINVAL;
   if (!isUserBuffer(m, buffer)) return -EFAULT;
   if (kind === FS_ZERO) return count === 0 ? 0 : zeros(k, t, buffer, count);
   if ((m.inode.flags[inode]! & INODE_DIRECTORY) !== 0) return -EISDIR;
@@ -173,7 +175,7 @@ export function positioned(
 ): Outcome {
   if (at < 0) return -EINVAL;
   const file = fileOf(k, t, fd);
-  if (file !== 0 && STREAM.test(fileName(k, file))) {
+  if (file !== 0 && STREAM.test(fileName(k, file)) && !isPidfd(k, file)) {
     return k.observed === undefined ? -ESPIPE : { ignored: OUTSIDE };
   }
   return transfer(k, t, fd, buffer, at);
@@ -198,7 +200,7 @@ function lseek(k: KernelState, t: TaskRow, a: Args): Outcome {
   const kind = m.inode.kind[inode];
   if (kind === FS_NO_MMAP && /^(pipe|socket):|^\/dev\/(tty|pts)/.test(fileName(k, file)))
     return -ESPIPE;
-  if (kind === FS_SECRET) return -ESPIPE;
+  if (kind === FS_SECRET || isPidfd(k, file)) return -ESPIPE;
   // null_lseek() of /dev/zero.
   if (kind === FS_ZERO) return 0;
   // noop_llseek() of event descriptors, null_lseek(): the position does not move.

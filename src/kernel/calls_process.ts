@@ -25,19 +25,10 @@ import {
 } from '../mm/fs_types.ts';
 import { capable } from '../mm/util.ts';
 import { pathArg } from './calls_open.ts';
+import { exitGroup, exitTask, WAIT_BLOCKS, wait } from './exit.ts';
 import { install, rawFile, tableOf } from './fd_table.ts';
 import { describe, plainInode } from './namespace.ts';
-import {
-  CLONE_VFORK,
-  CLONE_VM,
-  type CloneRequest,
-  clone,
-  exec,
-  exitGroup,
-  exitTask,
-  WAIT_BLOCKS,
-  wait,
-} from './process.ts';
+import { CLONE_VFORK, CLONE_VM, type CloneRequest, clone, exec } from './process.ts';
 import type { CallTable, Handler, KernelState } from './state.ts';
 import { type Args, field, type Outcome, type StructValue } from './values.ts';
 

@@ -14,6 +14,7 @@ import {
   PMD_PAGES,
   type TaskRow,
 } from '../base/index.ts';
+import { diskMapBlock } from '../mm/disk.ts';
 import {
   cacheGet,
   cacheRangeEmpty,
@@ -34,7 +35,7 @@ import {
   INODE_SIZE_UNKNOWN,
 } from '../mm/fs_types.ts';
 import type { Machine } from '../mm/mm_types.ts';
-import { PG_READAHEAD, PG_UPTODATE, PG_WRITTEN } from '../mm/page_flags.ts';
+import { PG_READAHEAD, PG_UPTODATE } from '../mm/page_flags.ts';
 import { asyncReadahead, syncReadahead } from '../mm/readahead.ts';
 import { HUGE_NEVER } from '../mm/settings.ts';
 import { SGP_WRITE, shmemGetFolio, shmemResult } from '../mm/shmem.ts';
@@ -83,7 +84,9 @@ function pageForWrite(m: Machine, inode: InodeRow, pos: number, bytes: number): 
     order--;
   }
   const head = cacheReadFolio(m, inode, index - (index % (1 << order)), order);
-  return head === 0 ? -ENOMEM : head + (index % (1 << order));
+  if (head === 0) return -ENOMEM;
+  m.page.flags[head] = m.page.flags[head]! & ~PG_UPTODATE;
+  return head + (index % (1 << order));
 }
 
 /** Marks what [pos, pos + n) covers as written; page starts inside take the source's content. */
@@ -108,8 +111,10 @@ function store(
  * Writes `count` bytes at `pos`. Returns the bytes written, or -errno when there is none. The page
  * is made first, then what can be copied without a fault is copied; only when that is nothing is
  * the source brought in. So a write from bad memory leaves its page in the cache, and a tmpfs file
- * that ends where the write would have begun.
- * Source: mm/filemap.c generic_perform_write(), mm/shmem.c shmem_write_end(), 6.18.
+ * that ends where the write would have begun. A disk file's folio that is not up to date rejects a
+ * short copy: it is done again for so many bytes, and the folios after it may be half as large.
+ * Source: mm/filemap.c generic_perform_write(), mm/shmem.c shmem_write_end(), fs/buffer.c
+ * block_write_end(), 6.18.
  */
 export function writeFile(
   m: Machine,
@@ -123,9 +128,10 @@ export function writeFile(
   if (allowed < 0) return allowed;
   let chunk = chunkBytes(m, inode);
   let done = 0;
+  let wanted = allowed;
   while (done < allowed) {
     const at = pos + done;
-    const bytes = Math.min(chunk - (at % chunk), allowed - done);
+    const bytes = Math.min(chunk - (at % chunk), wanted);
     if (!m.release.writeTouchesLate && touchBuffer(m, t, source, done, bytes, false) === 0) {
       return done > 0 ? done : -EFAULT;
     }
@@ -134,15 +140,17 @@ export function writeFile(
     const head = headOf(m, pfn);
     const end = (folioIndex(m, head) + folioPages(m, head)) * PAGE_SIZE;
     const room = Math.min(bytes, end - at);
-    const n = presentInBuffer(m, t, source, done, room);
-    writeEnd(m, inode, pfn, at, n);
+    const copied = presentInBuffer(m, t, source, done, room);
+    const n = writeEnd(m, inode, pfn, at, room, copied);
     if (n > 0) {
       store(m, t, inode, at, n, source, done);
       done += n;
+      wanted = allowed - done;
       continue;
     }
     if (chunk > PAGE_SIZE) chunk /= 2;
-    if (touchBuffer(m, t, source, done, room, false) === 0) {
+    wanted = copied > 0 ? copied : allowed - done;
+    if (copied === 0 && touchBuffer(m, t, source, done, room, false) === 0) {
       return done > 0 ? done : -EFAULT;
     }
   }
@@ -150,19 +158,53 @@ export function writeFile(
 }
 
 /**
- * ->write_end() of `n` bytes, maybe none. i_size moves to where the write begins even then, and new
- * blocks of a disk file are zeroed and dirty (folio_zero_new_buffers(), ext4_da_do_write_end()).
+ * ->write_end() of `copied` of `room` bytes: returns how many it takes. i_size moves to where the
+ * write begins even when that is none.
  */
-function writeEnd(m: Machine, inode: InodeRow, pfn: number, pos: number, n: number): void {
-  const { flags } = m.page;
+function writeEnd(
+  m: Machine,
+  inode: InodeRow,
+  pfn: number,
+  pos: number,
+  room: number,
+  copied: number,
+): number {
+  const onDisk = m.inode.kind[inode] !== FS_SHMEM;
+  const n = onDisk ? commitBlocks(m, pfn, pos, room, copied) : copied;
   const old = m.inode.size[inode]!;
   if (pos + n > old) m.inode.size[inode] = pos + n;
-  if (pos > old && m.inode.kind[inode] !== FS_SHMEM) zeroPartialPages(m, inode, old, pos);
+  if (onDisk) {
+    if (pos > old) zeroPartialPages(m, inode, old, pos);
+  } else {
+    const head = headOf(m, pfn);
+    m.page.flags[head] = m.page.flags[head]! | PG_UPTODATE;
+    folioMarkDirty(m, head);
+  }
+  return n;
+}
+
+/**
+ * ext4_block_write_begin() and block_write_end(): each page of the range has a block now. A new block
+ * that nothing was copied to is zeroed and dirty; an old one that is to be overwritten wholly is not
+ * read, so without a copy the folio does not become up to date.
+ */
+function commitBlocks(m: Machine, pfn: number, pos: number, room: number, copied: number): number {
   const head = headOf(m, pfn);
-  flags[head] = flags[head]! | PG_UPTODATE;
-  // Nothing was copied, and the block that it would have gone to is not new.
-  if (n === 0 && m.inode.kind[inode] !== FS_SHMEM && (flags[pfn]! & PG_WRITTEN) !== 0) return;
-  folioMarkDirty(m, head);
+  const { flags } = m.page;
+  const upToDate = (flags[head]! & PG_UPTODATE) !== 0;
+  const n = copied < room && !upToDate ? 0 : copied;
+  const first = pos - (pos % PAGE_SIZE);
+  let fresh = false;
+  let unread = false;
+  for (let at = first, page = pfn; at < pos + room; at += PAGE_SIZE, page++) {
+    const isNew = diskMapBlock(m, page);
+    const whole = at >= pos && at + PAGE_SIZE <= pos + room;
+    if (isNew) fresh = true;
+    else if (whole) unread = true;
+  }
+  if (n > 0 || !unread) flags[head] = flags[head]! | PG_UPTODATE;
+  if (n > 0 || fresh) folioMarkDirty(m, head);
+  return n;
 }
 
 /**
@@ -223,6 +265,11 @@ function readAhead(m: Machine, file: FileRow, inode: InodeRow, index: number, la
 export function isRegular(k: KernelState, inode: InodeRow): boolean {
   const kind = k.m.inode.kind[inode];
   return kind === FS_SHMEM || kind === FS_DISK || kind === FS_SECRET || kind === FS_HUGETLB;
+}
+
+/** Of pidfs, whose inodes say that they are regular files (fs/pidfs.c, 6.18). */
+export function isPidfd(k: KernelState, file: FileRow): boolean {
+  return k.special.get(file)?.kind === 'pidfd';
 }
 
 /** The name it was opened by. */

@@ -18,12 +18,13 @@ import { internName, type Machine } from '../mm/mm_types.ts';
 import type { Release } from '../mm/release_types.ts';
 import { HUGE_NEVER } from '../mm/settings.ts';
 import { type AssumedFile, assumeOpen, assumeRegistered } from './assume.ts';
+import { exitGroup, exitTask } from './exit.ts';
 import { closeFd } from './fd_table.ts';
 import { addToHoles, type Layout, type LayoutVma } from './layout.ts';
 import { learnCaller } from './learn.ts';
 import { DIRECTORIES, ensureInode, mountAt, newPseudo, newTmpfs } from './namespace.ts';
 import { type Extent, type FileContent, readProc, taskByName, writeProc } from './proc_paths.ts';
-import { exec, exitGroup, exitTask, type SpawnOptions, spawn } from './process.ts';
+import { exec, type SpawnOptions, spawn } from './process.ts';
 import type { Config, KernelState, Observed } from './state.ts';
 import { callName, findCall } from './syscall_table.ts';
 import { Args, type CallResult, checkArgs, toResult, type Value } from './values.ts';
@@ -92,6 +93,7 @@ export class Kernel {
       special: new Map(),
       byPid: new Map(),
       nextPid: options.firstPid ?? 1000,
+      nextSibling: 0,
       shm: new Map(),
       shmNext: 0,
       shmSeq: 0,

@@ -1,23 +1,12 @@
-/**
- * Processes and threads: the first one, fork and clone, exec, exit, wait (kernel/fork.c,
- * kernel/exit.c, fs/exec.c, 6.18).
- */
-import {
-  assert,
-  ECHILD,
-  EINVAL,
-  ENOMEM,
-  freeRow,
-  type MmRow,
-  newRow,
-  type TaskRow,
-} from '../base/index.ts';
+/** Processes and threads: the first one, fork and clone, exec (kernel/fork.c, fs/exec.c, 6.18). */
+import { EINVAL, ENOMEM, type MmRow, newRow, type TaskRow } from '../base/index.ts';
 import { fileGet, filePut } from '../mm/file.ts';
 import { dropMm, dupMm } from '../mm/fork.ts';
 import { CAP_ALL, FS_DISK, O_LARGEFILE, O_RDWR } from '../mm/fs_types.ts';
 import { internName } from '../mm/mm_types.ts';
 import { VM_MERGEABLE } from '../mm/vm_flags.ts';
-import { copyTableOf, execTable, installAt, leaveTable, newTable, tableOf } from './fd_table.ts';
+import { adopt, exitTask, forget, INIT_PID } from './exit.ts';
+import { copyTableOf, execTable, installAt, newTable, tableOf } from './fd_table.ts';
 import { type Layout, newMm, staticLayout, unknownLayout } from './layout.ts';
 import { describe, ensureInode, plainInode } from './namespace.ts';
 import type { KernelState } from './state.ts';
@@ -29,7 +18,6 @@ export const CLONE_VFORK = 0x4000;
 export const CLONE_PARENT = 0x8000;
 export const CLONE_THREAD = 0x10000;
 
-const INIT_PID = 1;
 const UNLIMITED = Number.POSITIVE_INFINITY;
 
 /** Limits of a login session: stack 8 MiB, locked memory 8 MiB, 1024 files, all else unlimited. */
@@ -48,10 +36,11 @@ function setDefaultLimits(k: KernelState, sig: number): void {
   c.nofileMax[sig] = 1048576;
 }
 
-function newSig(k: KernelState, pid: number, parent: number): number {
+function newSig(k: KernelState, pid: number, parent: number, parentTask: TaskRow): number {
   const sig = newRow(k.m.sig);
   k.m.sig.pid[sig] = pid;
   k.m.sig.parent[sig] = parent;
+  adopt(k, sig, parentTask);
   return sig;
 }
 
@@ -108,7 +97,8 @@ export function spawn(k: KernelState, options: SpawnOptions): TaskRow {
   if (options.layout === undefined) putImage(k, layout);
   const pid = options.pid ?? takePid(k);
   if (options.pid !== undefined && pid >= k.nextPid) k.nextPid = pid + 1;
-  const sig = newSig(k, pid, options.parent ?? INIT_PID);
+  const parent = options.parent ?? INIT_PID;
+  const sig = newSig(k, pid, parent, k.byPid.get(parent) ?? 0);
   setDefaultLimits(k, sig);
   const t = newTask(k, pid, sig, mm);
   m.task.files[t] = newTable(k);
@@ -163,8 +153,9 @@ export function clone(k: KernelState, t: TaskRow, request: CloneRequest): TaskRo
   const oldSig = m.task.sig[t]!;
   let sig = oldSig;
   if (!thread) {
-    const parent = (flags & CLONE_PARENT) !== 0 ? m.sig.parent[oldSig]! : m.task.tgid[t]!;
-    sig = newSig(k, pid, parent);
+    const sister = (flags & CLONE_PARENT) !== 0;
+    const parent = sister ? m.sig.parent[oldSig]! : m.task.tgid[t]!;
+    sig = newSig(k, pid, parent, sister ? m.sig.parentTask[oldSig]! : t);
     for (const name of LIMIT_COLUMNS) m.sig[name][sig] = m.sig[name][oldSig]!;
   }
   const child = newTask(k, pid, sig, mm);
@@ -191,99 +182,6 @@ function inheritProcess(k: KernelState, t: TaskRow, pid: number): void {
   k.cwd.set(pid, k.cwd.get(tgid) ?? '/root');
   const persona = k.personality.get(tgid);
   if (persona !== undefined) k.personality.set(pid, persona);
-}
-
-/** One thread ends. */
-export function exitTask(k: KernelState, t: TaskRow, status: number): void {
-  const { m } = k;
-  if (m.task.alive[t] === 0) return;
-  m.task.alive[t] = 0;
-  const mm = m.task.mm[t]!;
-  m.task.mm[t] = 0;
-  dropMm(m, mm);
-  leaveTable(k, t);
-  const sig = m.task.sig[t]!;
-  m.sig.threads[sig]!--;
-  if (m.task.pid[t] !== m.task.tgid[t]) forget(k, t);
-  if (m.sig.threads[sig] === 0) becomeZombie(k, sig, status);
-}
-
-/** exit_group(), a fatal signal: every thread of the process ends. */
-export function exitGroup(k: KernelState, t: TaskRow, status: number): void {
-  const sig = k.m.task.sig[t]!;
-  for (const task of [...k.byPid.values()]) {
-    if (k.m.task.sig[task] === sig) exitTask(k, task, status);
-  }
-}
-
-function forget(k: KernelState, t: TaskRow): void {
-  k.byPid.delete(k.m.task.pid[t]!);
-  k.creds.delete(t);
-  freeRow(k.m.task, t);
-}
-
-function becomeZombie(k: KernelState, sig: number, status: number): void {
-  const { m } = k;
-  m.sig.zombie[sig] = 1;
-  m.sig.exitStatus[sig] = status;
-  const pid = m.sig.pid[sig]!;
-  for (const task of [...k.byPid.values()]) {
-    const s = m.task.sig[task]!;
-    if (m.sig.parent[s] === pid && s !== sig) reparent(k, task, s);
-  }
-  // Init, and every process that the model does not run, reaps at once.
-  if (!isModelled(k, m.sig.parent[sig]!)) reapSig(k, sig);
-}
-
-function reparent(k: KernelState, task: TaskRow, sig: number): void {
-  k.m.sig.parent[sig] = INIT_PID;
-  if (k.m.sig.zombie[sig] !== 0 && k.m.task.pid[task] === k.m.sig.pid[sig]) reapSig(k, sig);
-}
-
-function isModelled(k: KernelState, pid: number): boolean {
-  const t = k.byPid.get(pid);
-  return t !== undefined && k.m.sig.zombie[k.m.task.sig[t]!] === 0;
-}
-
-function reapSig(k: KernelState, sig: number): void {
-  const { m } = k;
-  const pid = m.sig.pid[sig]!;
-  const leader = k.byPid.get(pid);
-  assert(leader !== undefined, 'a zombie has its leader');
-  forget(k, leader);
-  k.cwd.delete(pid);
-  k.personality.delete(pid);
-  freeRow(m.sig, sig);
-}
-
-export const WAIT_BLOCKS = 'waiting for a process that does not end';
-
-/**
- * wait4(): the pid reaped, 0 under WNOHANG, -ECHILD, or undefined where it would wait.
- * `pid` as wait4 takes it; process groups are taken for "any child".
- */
-export function wait(
-  k: KernelState,
-  t: TaskRow,
-  pid: number,
-  noHang: boolean,
-  noWait: boolean,
-): number | undefined {
-  const { m } = k;
-  const self = m.task.tgid[t]!;
-  let children = 0;
-  for (const task of k.byPid.values()) {
-    const sig = m.task.sig[task]!;
-    if (m.task.pid[task] !== m.sig.pid[sig] || m.sig.parent[sig] !== self) continue;
-    if (pid > 0 && m.sig.pid[sig] !== pid) continue;
-    children++;
-    if (m.sig.zombie[sig] === 0) continue;
-    const reaped = m.sig.pid[sig]!;
-    if (!noWait) reapSig(k, sig);
-    return reaped;
-  }
-  if (children === 0) return -ECHILD;
-  return noHang ? 0 : undefined;
 }
 
 /**

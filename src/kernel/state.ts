@@ -84,6 +84,8 @@ export interface KernelState {
   readonly special: Map<FileRow, Special>;
   readonly byPid: Map<number, TaskRow>;
   nextPid: number;
+  /** Age of the next child among its parent's. */
+  nextSibling: number;
   readonly shm: Map<number, ShmSegment>;
   shmNext: number;
   shmSeq: number;

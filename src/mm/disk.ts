@@ -1,10 +1,23 @@
 /**
- * What a disk holds of pages that left the page cache clean: their contents, where contents are kept
- * and are not zero. A page that is cached again may have a row still; the next one that leaves
- * replaces it. No kernel has such a table: it stands for the blocks of the disk.
+ * The blocks of a disk. A cached page that has one, or has one reserved (delayed allocation), carries
+ * PG_MAPPEDTODISK; blocks are 4 KiB. Where contents are kept, a row stands for the block of a page
+ * that left the page cache clean, with what the block holds. A page that is cached again may have a
+ * row still; the next one that leaves replaces it. No kernel has such a table.
+ *
+ * A block comes with write(2), even one that copied nothing, and with the first store through a
+ * shared mapping; it goes with a hole or a cut. fallocate(2) reserves blocks that count as none:
+ * they are unwritten. Source: fs/ext4/inode.c ext4_block_write_begin(), ext4_page_mkwrite(), 6.18.
  */
-import { freeRow, type InodeRow, newRow } from '../base/index.ts';
+import { freeRow, type InodeRow, newRow, type Pfn } from '../base/index.ts';
 import type { Machine } from './mm_types.ts';
+import { PG_MAPPEDTODISK } from './page_flags.ts';
+
+/** Gives a cached page a block; true when it had none (buffer_new). */
+export function diskMapBlock(m: Machine, pfn: Pfn): boolean {
+  const f = m.page.flags[pfn]!;
+  m.page.flags[pfn] = f | PG_MAPPEDTODISK;
+  return (f & PG_MAPPEDTODISK) === 0;
+}
 
 function rowOf(m: Machine, inode: InodeRow, index: number): number {
   const { disk } = m;
@@ -14,10 +27,11 @@ function rowOf(m: Machine, inode: InodeRow, index: number): number {
   return 0;
 }
 
-/** Page `index` of a file leaves the cache, and is on the disk as it was. */
-export function diskKeep(m: Machine, inode: InodeRow, index: number, content: number): void {
+/** Page `pfn`, page `index` of a file, leaves the cache clean: its block stays as it was. */
+export function diskKeep(m: Machine, inode: InodeRow, index: number, pfn: Pfn): void {
   const old = rowOf(m, inode, index);
-  if (content === 0) {
+  const content = m.content[pfn]!;
+  if (content === 0 && (m.page.flags[pfn]! & PG_MAPPEDTODISK) === 0) {
     if (old !== 0) freeRow(m.disk, old);
     return;
   }
@@ -27,11 +41,11 @@ export function diskKeep(m: Machine, inode: InodeRow, index: number, content: nu
   m.disk.content[row] = content;
 }
 
-/** What is read in for page `index`; 0 for what no program wrote. */
+/** What is read in for page `index`; 0 for what no program wrote, -1 where there is no block. */
 export function diskRead(m: Machine, inode: InodeRow, index: number): number {
-  if (m.disk.live === 0) return 0;
+  if (m.disk.live === 0) return -1;
   const row = rowOf(m, inode, index);
-  return row === 0 ? 0 : m.disk.content[row]!;
+  return row === 0 ? -1 : m.disk.content[row]!;
 }
 
 /** Pages [first, end) of a file are cut off, or are a hole. */

@@ -16,7 +16,7 @@ import {
   PMD_ORDER,
   type VmaRow,
 } from '../base/index.ts';
-import { diskRead } from './disk.ts';
+import { diskMapBlock, diskRead } from './disk.ts';
 import { allocFolio, folioIndex, folioOrder, folioPut, headOf, setFolioIndex } from './folio.ts';
 import type { Machine } from './mm_types.ts';
 import { PG_DIRTY, PG_PREMATURE, PG_SWAPBACKED, PG_UPTODATE, PG_WRITTEN } from './page_flags.ts';
@@ -245,7 +245,8 @@ export function cacheReadFolio(m: Machine, inode: InodeRow, index: number, order
   if (m.disk.live !== 0) {
     for (let i = 0; i < 1 << order; i++) {
       const content = diskRead(m, inode, index + i);
-      if (content !== 0) markWritten(m, head + i, content);
+      if (content >= 0) diskMapBlock(m, head + i);
+      if (content > 0) markWritten(m, head + i, content);
     }
   }
   return head;

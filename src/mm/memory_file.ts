@@ -8,10 +8,10 @@
 import { ENOMEM } from '../base/index.ts';
 import { anonVmaPrepare } from './anon_vma.ts';
 import { doFaultAround, shouldFaultAround } from './fault_around.ts';
-import { cacheGet, cacheReadFolio, filePages, folioMarkDirty, linearPageIndex } from './filemap.ts';
+import { cacheGet, cacheReadFolio, filePages, linearPageIndex } from './filemap.ts';
 import { allocFolio, folioPut, folioRefAdd, headOf } from './folio.ts';
 import { FS_SECRET } from './fs_types.ts';
-import { isCow } from './memory_map.ts';
+import { isCow, pageMkwrite } from './memory_map.ts';
 import type { Machine } from './mm_types.ts';
 import {
   PG_HWPOISON,
@@ -123,7 +123,7 @@ export function doFaultFinish(m: Machine, vmf: Vmf): number {
     return ret;
   }
   if ((vmf.flags & FAULT_FLAG_WRITE) !== 0 && (m.vma.flags[v]! & VM_SHARED) !== 0) {
-    folioMarkDirty(m, head);
+    pageMkwrite(m, vmf, head);
   }
   return ret | vmf.gathered;
 }

@@ -4,8 +4,10 @@
  * fault-around end here.
  */
 import { type Pages, type Pfn, PMD_ORDER, type Vpn } from '../base/index.ts';
+import { diskMapBlock } from './disk.ts';
 import { addRss } from './fault_result.ts';
-import { folioOrder } from './folio.ts';
+import { filePages, folioMarkDirty } from './filemap.ts';
+import { folioIndex, folioOrder, folioPages } from './folio.ts';
 import { thpVmaSuitable, vmaThpDisabled, writableBits } from './huge_memory.ts';
 import type { Machine } from './mm_types.ts';
 import { PG_DIRTY } from './page_flags.ts';
@@ -21,7 +23,7 @@ import {
   PTE_W,
 } from './pgtable.ts';
 import { folioAddFileRmapPtes, folioAddNewAnonRmap, folioAddRmapPmd } from './rmap.ts';
-import { VM_SHARED } from './vm_flags.ts';
+import { OPS_FILE, VM_SHARED } from './vm_flags.ts';
 import { pageProt, uffdWp } from './vma_prot.ts';
 import { FAULT_FLAG_WRITE, VM_FAULT_FALLBACK, type Vmf } from './vmf.ts';
 import { THP_FILE_MAPPED } from './vmstat.ts';
@@ -104,4 +106,19 @@ export function doSetPmd(m: Machine, vmf: Vmf, head: Pfn): number {
 export function ensurePageTable(m: Machine, vmf: Vmf): boolean {
   if (m.pt[vmf.pmdSlot] === 0) installPageTable(m, vmf.mm, vmf.pmdSlot);
   return (m.pt[vmf.pmdSlot]! & 3) === 0;
+}
+
+/**
+ * A shared mapping is about to be written: the folio is dirty, and a disk has blocks for as much of
+ * it as lies in the file. Source: fs/ext4/inode.c ext4_page_mkwrite(), fs/buffer.c
+ * block_page_mkwrite(), 6.18.
+ */
+export function pageMkwrite(m: Machine, vmf: Vmf, head: Pfn): void {
+  if (m.vma.ops[vmf.vma] === OPS_FILE) {
+    const inode = m.page.mapping[head]!;
+    const inFile = filePages(m, inode) - folioIndex(m, head);
+    const pages = Math.min(folioPages(m, head), inFile);
+    for (let i = 0; i < pages; i++) diskMapBlock(m, head + i);
+  }
+  folioMarkDirty(m, head);
 }

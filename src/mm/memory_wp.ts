@@ -3,7 +3,6 @@
  * writable in a shared mapping; reuse or copy in a private one.
  */
 import { anonVmaPrepare } from './anon_vma.ts';
-import { folioMarkDirty } from './filemap.ts';
 import {
   allocFolio,
   folioMapcount,
@@ -12,6 +11,7 @@ import {
   folioRefcount,
   headOf,
 } from './folio.ts';
+import { pageMkwrite } from './memory_map.ts';
 import type { Machine } from './mm_types.ts';
 import {
   PG_ANON,
@@ -119,7 +119,7 @@ function wpPageShared(m: Machine, vmf: Vmf, slot: number): number {
   const head = headOf(m, pfn);
   if (m.why !== null) m.why.note('wp-shared', m.page.flags[head]! & 15, 0, 0);
   if (m.vma.ops[vmf.vma] === OPS_FILE && m.page.mapping[head]! <= 0) return VM_FAULT_SIGBUS;
-  folioMarkDirty(m, head);
+  pageMkwrite(m, vmf, head);
   return wpPageReuse(m, vmf, slot);
 }
 

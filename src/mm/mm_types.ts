@@ -210,7 +210,11 @@ const TASK = {
 
 const SIG = {
   pid: 'i32',
+  /** Pid of the parent process. */
   parent: 'i32',
+  /** The thread whose child it is (task_struct.real_parent), and its place among that one's. */
+  parentTask: 'i32',
+  sibling: 'f64',
   threads: 'i32',
   exitStatus: 'i32',
   zombie: 'u8',

@@ -58,8 +58,11 @@ export const PG_HWPOISON = 1 << 28;
 /** Lost its last reference while it was mapped or cached: a bug of the modelled kernel. */
 export const PG_PREMATURE = 1 << 29;
 
+/** Page-level, page cache of a disk file: the disk has, or has reserved, a block for this page. */
+export const PG_MAPPEDTODISK = 1 << 30;
+
 /** Flags that live on each page rather than on the folio. */
-export const PAGE_LEVEL_FLAGS = PG_ANON_EXCLUSIVE | PG_WRITTEN | PG_HWPOISON;
+export const PAGE_LEVEL_FLAGS = PG_ANON_EXCLUSIVE | PG_WRITTEN | PG_HWPOISON | PG_MAPPEDTODISK;
 
 export const MAPCOUNT_MASK = 0xffff;
 /** One more mapping of an order-0 folio takes one reference: both halves in one add. */

@@ -19,9 +19,10 @@ import { splitFolio } from './folio_split.ts';
 import { FS_DISK, FS_SHMEM } from './fs_types.ts';
 import { ZAP_EVEN_COWS, zapPageRange } from './memory_zap.ts';
 import type { Machine } from './mm_types.ts';
-import { PG_ANON, PG_DIRTY, PG_READAHEAD, PG_SWAPBACKED } from './page_flags.ts';
+import { PG_ANON, PG_DIRTY, PG_READAHEAD, PG_SWAPBACKED, PG_UNEVICTABLE } from './page_flags.ts';
 import { pmdSlot, pteSlotUnder } from './pgalloc.ts';
 import { isTable, PTE_D } from './pgtable.ts';
+import { mappingUnevictable } from './rmap.ts';
 import { shmemUnacctBlocks } from './shmem.ts';
 import { VM2_DROPPABLE } from './vm_flags.ts';
 import { countMthp, MTHP_SWPOUT_FALLBACK } from './vmstat.ts';
@@ -55,6 +56,11 @@ function discardLazyfree(m: Machine, v: VmaRow, head: Pfn, vpn: Vpn): void {
 function reclaimCached(m: Machine, v: VmaRow, head: Pfn, vpn: Vpn): void {
   const inode = m.page.mapping[head]!;
   const pages = folioPages(m, head);
+  // SHM_LOCK came after the page: only now it goes to the list of the unevictable.
+  if (mappingUnevictable(m, head)) {
+    m.page.flags[head] = m.page.flags[head]! | PG_UNEVICTABLE;
+    return;
+  }
   zapPageRange(m, v, vpn, vpn + pages, ZAP_EVEN_COWS);
   if ((m.page.flags[head]! & PG_DIRTY) !== 0) {
     if (m.inode.kind[inode] === FS_SHMEM && m.settings.totalSwap !== 0) {
@@ -70,7 +76,7 @@ function reclaimCached(m: Machine, v: VmaRow, head: Pfn, vpn: Vpn): void {
   if (folioRefcount(m, head) !== pages) return;
   if (m.inode.kind[inode] === FS_DISK && m.content.length !== 0) {
     const index = folioIndex(m, head);
-    for (let i = 0; i < pages; i++) diskKeep(m, inode, index + i, m.content[head + i]!);
+    for (let i = 0; i < pages; i++) diskKeep(m, inode, index + i, head + i);
   }
   cacheRemove(m, head);
   if (m.inode.kind[inode] === FS_SHMEM) shmemUnacctBlocks(m, inode, pages);

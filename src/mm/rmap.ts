@@ -401,7 +401,7 @@ export function munlockVmaFolio(m: Machine, head: Pfn): void {
 }
 
 /** mapping_unevictable(): SHM_LOCK, memfd_secret. */
-function mappingUnevictable(m: Machine, head: Pfn): boolean {
+export function mappingUnevictable(m: Machine, head: Pfn): boolean {
   const inode = m.page.mapping[head]!;
   return inode > 0 && (m.inode.flags[inode]! & INODE_UNEVICTABLE) !== 0;
 }

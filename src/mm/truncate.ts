@@ -19,7 +19,7 @@ import { splitFileFolio } from './folio_split.ts';
 import { FS_DISK, FS_SHMEM } from './fs_types.ts';
 import { unmapMappingPages } from './memory_zap.ts';
 import type { Machine } from './mm_types.ts';
-import { PG_DIRTY, PG_UPTODATE, PG_WRITTEN } from './page_flags.ts';
+import { PG_DIRTY, PG_MAPPEDTODISK, PG_UPTODATE, PG_WRITTEN } from './page_flags.ts';
 import { shmemUnacctBlocks } from './shmem.ts';
 
 function dropFolio(m: Machine, inode: InodeRow, head: Pfn): void {
@@ -38,7 +38,7 @@ function zeroBytes(m: Machine, inode: InodeRow, from: Bytes, to: Bytes): void {
     const pfn = cacheGet(m, inode, index);
     if (pfn === 0) continue;
     const wholly = from <= index * 4096 && to >= index * 4096 + 4096;
-    if (wholly) m.page.flags[pfn] = m.page.flags[pfn]! & ~PG_WRITTEN;
+    if (wholly) m.page.flags[pfn] = m.page.flags[pfn]! & ~(PG_WRITTEN | PG_MAPPEDTODISK);
     if (m.content.length !== 0 && from <= index * 4096) m.content[pfn] = 0;
   }
 }
@@ -179,17 +179,15 @@ export function punchHole(m: Machine, inode: InodeRow, start: Bytes, end: Bytes)
   else if (last < 0 && (m.inode.kind[inode] !== FS_DISK || m.release.ext4HoleUnmapsAll)) {
     unmapMappingPages(m, inode, first, Number.MAX_SAFE_INTEGER, false);
   }
-  if (m.inode.kind[inode] === FS_DISK) {
-    zeroPartialPages(m, inode, start, end);
-  }
   truncatePageRange(m, inode, start, end - 1);
+  if (m.inode.kind[inode] === FS_DISK) zeroPartialPages(m, inode, start, end);
 }
 
 /**
  * ext4 zeroes the partial pages at both ends of a hole, and behind a new or old end of the file, in
- * the page cache. Where the disk has no
- * block either, the page it brought in for that stays, not up to date: fault-around passes it over.
- * Source: fs/ext4/inode.c ext4_zero_partial_blocks(); asked, 6.18.44.
+ * the page cache. A page that was not cached is brought in for that, whether the disk has a block
+ * for it or not, and stays not up to date: fault-around passes it over. A block makes it dirty.
+ * Source: fs/ext4/inode.c ext4_zero_partial_blocks(), __ext4_block_zero_page_range(); asked, 6.18.44.
  */
 export function zeroPartialPages(m: Machine, inode: InodeRow, start: Bytes, end: Bytes): void {
   if (start % 4096 !== 0) touchPartialPage(m, inode, Math.floor(start / 4096));
@@ -198,14 +196,13 @@ export function zeroPartialPages(m: Machine, inode: InodeRow, start: Bytes, end:
 
 function touchPartialPage(m: Machine, inode: InodeRow, index: number): void {
   if (index >= filePages(m, inode)) return;
-  const cached = cacheGet(m, inode, index);
-  if (cached !== 0) {
-    // Zeros behind or before a written part of its block are new data; a hole has none.
-    if ((m.page.flags[cached]! & PG_WRITTEN) !== 0) folioMarkDirty(m, headOf(m, cached));
-    return;
+  let pfn = cacheGet(m, inode, index);
+  if (pfn === 0) {
+    pfn = cacheReadFolio(m, inode, index, 0);
+    if (pfn === 0) return;
+    m.page.flags[pfn] = m.page.flags[pfn]! & ~PG_UPTODATE;
   }
-  const head = cacheReadFolio(m, inode, index, 0);
-  if (head !== 0) m.page.flags[head] = m.page.flags[head]! & ~PG_UPTODATE;
+  if ((m.page.flags[pfn]! & PG_MAPPEDTODISK) !== 0) folioMarkDirty(m, headOf(m, pfn));
 }
 
 /** The last user of an inode without a name is gone: its pages go. */

@@ -1,6 +1,7 @@
 /** Births, images and deaths of the recorded processes. */
 import { mmapBase } from '../arch/index.ts';
 import { type FileRow, PAGE_SIZE, type Vpn } from '../base/index.ts';
+import { disown } from '../kernel/exit.ts';
 import type { Layout, LayoutVma } from '../kernel/index.ts';
 import { clone } from '../kernel/process.ts';
 import { THP_DISABLE_COMPLETELY } from '../mm/huge_memory.ts';
@@ -30,7 +31,6 @@ import type { Process, Replay } from './state.ts';
 
 const CLONE_VM = 0x100;
 const SIGCHLD = 17;
-const INIT_PID = 1;
 /** Before the first mapping is known: the stack of a 64-bit process ends here at the highest. */
 const STACK_TOP: Vpn = 0x7ffffffff;
 
@@ -82,7 +82,7 @@ export function fork(r: Replay, parent: Process, pid: number, flags: number): vo
     return;
   }
   // Nobody waits for a process in a trace: init does.
-  r.m.sig.parent[r.m.task.sig[task]!] = INIT_PID;
+  disown(r.k, r.m.task.sig[task]!);
   const addresses = shares ? parent.addresses : parent.addresses.copy();
   const child = enter(r, pid, task, addresses);
   child.image = parent.image;
