@@ -12,4 +12,5 @@ export { findKernel } from '../src/mm/release.ts';
 export { vmaLookup } from '../src/mm/vma_tree.ts';
 export { releaseNamed, runReplay, startReplay, THP_ROOT } from '../src/replay/index.ts';
 export { readTrace, TraceWriter } from '../src/store/index.ts';
+export { prepareFor } from '../src/sweep/long_run.ts';
 export { emptyMeta, OP_EXEC, OP_MMAP, OP_MUNMAP, TraceBuilder } from '../src/trace/index.ts';

@@ -12,6 +12,7 @@ import {
   ACCESS_WRITE,
   access,
   LogImport,
+  prepareFor,
   Random,
   readTrace,
   releaseNamed,
@@ -48,8 +49,9 @@ function warmUp(rounds) {
   return -Math.ceil(rounds / 2);
 }
 
-/** Maps `pages`, touches every `step`-th, unmaps; times the touches. */
+/** Maps `pages`, touches every `step`-th, unmaps; times the touches, as in a replay of millions. */
 function faults({ pages, rounds }, { shared = false, step = 1, set = () => {} }) {
+  prepareFor(Infinity);
   const world = makeWorld(pages + 4096);
   set(world.m.settings);
   const n = pages - (pages % step);
@@ -148,6 +150,7 @@ function memory({ pages }, shared) {
 
 /** Events a second from a loaded trace; `enabled`: of 64 kB folios. */
 function replay({ events, rounds }, enabled) {
+  prepareFor(events);
   const trace = makeTrace(events);
   const settings = [{ path: `${THP_ROOT}hugepages-64kB/enabled`, value: enabled }];
   const options = { release: releaseNamed(), settings };

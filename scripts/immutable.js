@@ -20,12 +20,16 @@ function* walk(node) {
   for (const child of childrenOf(node)) yield* walk(child);
 }
 
-/** Names that are assigned anywhere, whichever binding they mean there. */
+/**
+ * Names that are assigned anywhere, whichever binding they mean there. `o.x = 1` and `a[f()] = 1`
+ * assign none of theirs.
+ */
 function assignedNames(ast) {
   const names = new Set();
   for (const node of walk(ast)) {
     const target = node.type === 'AssignmentExpression' ? node.left : node.argument;
     if (node.type !== 'AssignmentExpression' && node.type !== 'UpdateExpression') continue;
+    if (target.type === 'MemberExpression') continue;
     for (const part of walk(target)) if (part.type === 'Identifier') names.add(part.name);
   }
   return names;

@@ -19,6 +19,7 @@ import { releaseNamed, type SettingWrite } from '../replay/index.ts';
 import { type ReadTrace, readTrace, reasonOf } from '../store/index.ts';
 import {
   ownThread,
+  prepareFor,
   type Runner,
   readCosts,
   type Swept,
@@ -190,6 +191,7 @@ async function adviseWith(
   out.diagnostics(diagnostics);
   const wanted = wantedSettings(options.settings);
   if (wanted.diagnostics.length > 0) return await fail(out, path, wanted.diagnostics, options);
+  prepareFor(trace.events.rows);
   const kernel = releaseNamed(options.kernel).name;
   const data = { trace, kernel };
   const isLive = options.quiet !== true && process.stderr.isTTY === true;

@@ -1,6 +1,7 @@
 /** `faultline replay T` */
 import { releaseNamed, replayReport } from '../replay/index.ts';
 import { readTrace } from '../store/index.ts';
+import { prepareFor } from '../sweep/index.ts';
 import { replayView } from '../view/index.ts';
 import { EXIT_INPUT, EXIT_OK } from './exit.ts';
 import { cliError } from './input.ts';
@@ -23,6 +24,7 @@ export async function replayCommand(path: string, options: ReplayCommandOptions)
     if (options.json === true) await writeJson({ trace: path, report: null, diagnostics });
     return EXIT_INPUT;
   }
+  prepareFor(trace.events.rows);
   const release = releaseNamed(options.kernel);
   const settings = options.set ?? [];
   const { report, refused } = replayReport(trace, { release, settings, samples: SAMPLES });

@@ -126,14 +126,10 @@ export function cacheRangeEmpty(m: Machine, inode: InodeRow, index: number, n: n
 }
 
 function countCached(m: Machine, head: Pfn, n: number): void {
-  const f = m.page.flags[head]!;
+  const isShmem = (m.page.flags[head]! & PG_SWAPBACKED) !== 0;
   m.vmstat[NR_FILE_PAGES]! += n;
-  if ((f & PG_SWAPBACKED) !== 0) {
-    m.vmstat[NR_SHMEM]! += n;
-    if (Math.abs(n) === 512) m.vmstat[NR_SHMEM_THPS]! += n / 512;
-  } else if (Math.abs(n) === 512) {
-    m.vmstat[NR_FILE_THPS]! += n / 512;
-  }
+  if (isShmem) m.vmstat[NR_SHMEM]! += n;
+  if (n === 512 || n === -512) m.vmstat[isShmem ? NR_SHMEM_THPS : NR_FILE_THPS]! += n / 512;
 }
 
 /**

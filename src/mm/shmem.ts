@@ -67,7 +67,6 @@ function withinSizeOrders(
   writeEnd: number,
   byOrder: boolean,
 ): OrderMask {
-  if (wanted === 0) return 0;
   const pages = Math.ceil(Math.max(writeEnd, m.inode.size[inode]!) / 4096);
   let orders = wanted;
   let at = index;
@@ -131,16 +130,21 @@ export function shmemAllowableHugeOrders(
   force: boolean,
 ): OrderMask {
   if (v !== 0 && vmaThpDisabled(m, v, force)) return 0;
-  const global = globalOrders(m, inode, index, writeEnd, force, v);
-  if (v === 0 || m.vma.ops[v] !== OPS_SHMEM_ANON) return global;
-  if (!m.release.shmemPerSize) return global;
+  if (v === 0 || m.vma.ops[v] !== OPS_SHMEM_ANON || !m.release.shmemPerSize) {
+    return globalOrders(m, inode, index, writeEnd, force, v);
+  }
   const s = m.settings;
   if (s.shmemEnabled === HUGE_DENY) return 0;
   if (s.shmemEnabled === HUGE_FORCE) return s.shmemInherit;
-  const byOrder = m.release.withinSizeByOrder;
-  let mask = s.shmemAlways | withinSizeOrders(m, inode, s.shmemWithin, index, 0, byOrder);
+  let mask = s.shmemAlways;
+  if (s.shmemWithin !== 0) {
+    const byOrder = m.release.withinSizeByOrder;
+    mask |= withinSizeOrders(m, inode, s.shmemWithin, index, 0, byOrder);
+  }
   if ((m.vma.flags[v]! & VM_HUGEPAGE) !== 0) mask |= s.shmemAdvise;
-  if (global !== 0) mask |= s.shmemInherit;
+  if (s.shmemInherit !== 0 && globalOrders(m, inode, index, writeEnd, force, v) !== 0) {
+    mask |= s.shmemInherit;
+  }
   return mask & SHMEM_ORDERS;
 }
 

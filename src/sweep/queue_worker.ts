@@ -6,6 +6,7 @@ import { Worker } from 'bullmq';
 import { readTrace } from '../store/index.ts';
 import type { Trace } from '../trace/index.ts';
 import type { Answer } from './job.ts';
+import { prepareFor } from './long_run.ts';
 import { type Runner, startThreads } from './pool.ts';
 import {
   connect,
@@ -51,6 +52,7 @@ export async function startWorker(
     const [threads, { trace }] = await Promise.all([startThreads(jobs), readTrace(path, true)]);
     rmSync(path);
     if (trace === undefined) throw new Error('the trace in the queue cannot be read');
+    prepareFor(trace.events.rows);
     return threads.runner({ trace: trace as Trace, kernel });
   };
 
