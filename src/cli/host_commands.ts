@@ -20,7 +20,11 @@ Examples:
   faultline verify --on vm:bzImage --kernel shmem-mthp-v1 scenarios/thread-*.fl
   faultline verify --on recordings/corpus.json scenarios/thread-*.fl
 
-Exit code: 0 both kernels agree, 1 they differ or the kernel fails, 2 bad input, or the kernel
+A step that needs what the kernel does not have or its machine does not allow (a setting that is
+missing or may not be written, a call that is ENOSYS) ends a file's comparison: the file "cannot be
+asked", is counted so, and is no divergence; nor does it count if the model lacks the same.
+
+Exit code: 0 no file differs, 1 one does or the kernel fails, 2 bad input, or the kernel as a whole
 cannot be asked.
 `;
 

@@ -24,6 +24,9 @@ Examples:
   faultline run --on vm:arch/x86/boot/bzImage program.fl
   faultline run --on recordings/corpus.json scenarios/thread-fork-mremap.fl
 ${SETTINGS_HELP}
+With --on a step may be one that the kernel cannot be asked (a setting that is missing or may not be
+written there, a call that is ENOSYS): that is said, and nothing from there on is judged.
+
 Exit code: 0 fine, 1 a law or an expectation disagrees, 2 bad input or usage, 70 a bug of ours.
 `;
 

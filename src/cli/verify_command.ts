@@ -5,6 +5,7 @@ import {
   type Divergence,
   type HostRelease,
   MASKED,
+  OTHER_MEMORY,
   type OtherTranscript,
   type Recording,
   verifyProgram,
@@ -75,14 +76,13 @@ async function verifyFile(
   if (program === undefined) return failed(file, loaded.diagnostics);
   if (program.memory !== undefined) {
     const message = 'says how much memory its machine has; a real one cannot be given that';
-    const cannot = 'its machine has another memory';
-    return { ...failed(file, [cliError('CLI009', file, message)]), verdict: 'cannot', cannot };
+    const told = failed(file, [cliError('CLI009', file, message)]);
+    return { ...told, verdict: 'cannot', cannot: OTHER_MEMORY };
   }
   const observe = options.pages === true ? 'pages' : 'full';
   const seen: HostTranscript = await session.host.execute(program, { observe });
   const diagnostics = [...loaded.diagnostics, ...seen.notes];
-  // A setting that is refused or missing there shows in the comparison, unless the model agrees.
-  const errors = seen.notes.filter((note) => note.severity === 'error' && note.code !== 'HOST010');
+  const errors = seen.notes.filter((note) => note.severity === 'error');
   // A step that does not end may be the model's prediction.
   if (errors.some((note) => note.code !== 'HOST007')) return failed(file, diagnostics);
   const { modelled } = session;
@@ -139,9 +139,14 @@ function reportLines(report: FileReport): Line[] {
   }
 }
 
+/** A setting that is refused: an answer if the model's is the same, else the verdict says it. */
+const REFUSED = 'HOST010';
+
 /** What the machine does not allow is no error of the input. */
-function noteOf(report: FileReport): Diagnostic[] {
-  return report.diagnostics.map((d) => ({ ...d, severity: 'note' as const }));
+function toldOf({ verdict, diagnostics }: FileReport): readonly Diagnostic[] {
+  if (verdict === 'differs' || verdict === 'failed') return diagnostics;
+  const told = diagnostics.filter((d) => d.code !== REFUSED);
+  return verdict === 'cannot' ? told.map((d) => ({ ...d, severity: 'note' as const })) : told;
 }
 
 function worstOf(reports: readonly FileReport[]): number {
@@ -229,7 +234,7 @@ export async function verifyCommand(
       const report = await answers.verify(path);
       reports.push(report);
       progress.report(i + 1, files.length);
-      out.diagnostics(report.verdict === 'cannot' ? noteOf(report) : report.diagnostics);
+      out.diagnostics(toldOf(report));
       if (options.json === true) continue;
       if (options.quiet === true && report.verdict === 'agrees') continue;
       await out.lines(reportLines(report));

@@ -1,5 +1,6 @@
 /** What a real kernel answered, as the report that `run` gives of the model. */
 import { type U64, word } from '../base/index.ts';
+import { cannotAsk } from '../scenario/cannot.ts';
 import type { ExpectResult } from '../scenario/expectations.ts';
 import { type Expected, evaluateExpr, type Program, type Step } from '../scenario/index.ts';
 import {
@@ -133,6 +134,17 @@ function taskReport(task: TaskObservation, pid: number, faults: StepOutcome): Ta
 }
 
 const FIRST_PID = 100;
+/** Why a program that says how much memory its machine has cannot be asked of a real one. */
+export const OTHER_MEMORY = 'its machine has another memory';
+
+/** A step from the first on that could not be asked: told, not judged. */
+function unjudged(step: StepReport, why: string | undefined): StepReport {
+  return {
+    ...step,
+    verdict: 'unchecked',
+    ...(why === undefined ? {} : { note: `cannot be asked: ${why}` }),
+  };
+}
 
 /** `seen` observes in full after every step. */
 export function hostReport(program: Program, seen: AnsweredTranscript): RunReport {
@@ -142,15 +154,26 @@ export function hostReport(program: Program, seen: AnsweredTranscript): RunRepor
   const faults = new Map<string, { minflt: number; majflt: number }>();
   const steps: StepReport[] = [];
   let last: readonly TaskObservation[] = [];
+  // A real machine has the memory that it has.
+  const line = program.steps[0]?.at.line ?? 0;
+  let cannot: RunReport['cannot'] =
+    program.memory === undefined ? undefined : { line, why: OTHER_MEMORY };
+  const push = (step: Step, report: StepReport, why: string | undefined): void => {
+    const isFirst = cannot === undefined && why !== undefined && report.verdict !== 'matched';
+    if (isFirst) cannot = { line: step.at.line, why };
+    if (cannot === undefined) steps.push(report);
+    else steps.push(unjudged(report, isFirst ? why : undefined));
+  };
   program.steps.forEach((step, i) => {
     last = seen.observations[i] ?? last;
     const outcome = seen.outcomes[i];
     if (step.op.kind === 'expect') {
-      steps.push(expectReport(step, seen.expectations[i]));
+      const result = seen.expectations[i];
+      push(step, expectReport(step, result), result?.cannot);
       return;
     }
     if (outcome === undefined) return;
-    steps.push(stepReport(step, first, outcome, names));
+    push(step, stepReport(step, first, outcome, names), cannotAsk(step, outcome));
     if (step.bind !== undefined) {
       names.set(step.bind, outcome.value ?? word.fromNumber(-1));
     }
@@ -178,5 +201,6 @@ export function hostReport(program: Program, seen: AnsweredTranscript): RunRepor
     laws: [],
     diagnostics: [],
     partial: program.torn > 0,
+    ...(cannot === undefined ? {} : { cannot }),
   };
 }

@@ -19,7 +19,7 @@ export {
 export { playIn, type World, worldsBeside } from './fuzz_reach.ts';
 export { divergenceKind, shrinkLines } from './fuzz_shrink.ts';
 export { type HostRelease, hostRelease } from './host_release.ts';
-export { type AnsweredTranscript, hostReport } from './host_report.ts';
+export { type AnsweredTranscript, hostReport, OTHER_MEMORY } from './host_report.ts';
 export {
   type FolioSums,
   type InspectReport,

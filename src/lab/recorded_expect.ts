@@ -10,8 +10,8 @@ import { hexWord } from './recording_forms.ts';
 /** A number as hex; a text in an object; folio and index of a page; null where there was nothing. */
 type RecordedValue = string | { readonly text: string } | readonly [number, number] | null;
 
-/** Left and right side. */
-export type RecordedExpect = readonly [RecordedValue, RecordedValue];
+/** Left and right side, and why one could not be read. */
+export type RecordedExpect = readonly [RecordedValue, RecordedValue, cannot?: string];
 
 function encodeValue(value: OperandValue): RecordedValue {
   switch (value.kind) {
@@ -33,14 +33,16 @@ function decodeValue(value: RecordedValue): OperandValue {
   return { kind: 'page', folio: value[0], index: value[1] };
 }
 
-export function encodeExpect({ left, right }: ExpectResult): RecordedExpect {
-  return [encodeValue(left), encodeValue(right)];
+export function encodeExpect({ left, right, cannot }: ExpectResult): RecordedExpect {
+  const sides = [encodeValue(left), encodeValue(right)] as const;
+  return cannot === undefined ? sides : [...sides, cannot];
 }
 
 function judgeStep({ op }: Step, recorded: RecordedExpect | undefined): ExpectResult | undefined {
   if (op.kind !== 'expect' || recorded === undefined) return undefined;
   const [left, right] = [decodeValue(recorded[0]), decodeValue(recorded[1])];
-  return { holds: holdsBetween(op.expectation, left, right), left, right };
+  const result = { holds: holdsBetween(op.expectation, left, right), left, right };
+  return recorded[2] === undefined || result.holds ? result : { ...result, cannot: recorded[2] };
 }
 
 /** Of each step of the program; undefined where it is no expectation, or was not recorded. */

@@ -124,6 +124,8 @@ export interface RunReport {
   readonly diagnostics: readonly Diagnostic[];
   /** True when the input was torn or cut, so that this is a partial answer. */
   readonly partial: boolean;
+  /** The first step that the kernel could not be asked, and why; nothing from there on is judged. */
+  readonly cannot?: { readonly line: number; readonly why: string };
 }
 
 /** `compare`: the same program on several kernels. */

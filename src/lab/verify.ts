@@ -2,11 +2,11 @@
  * Model against another kernel's transcript, step by step: the first observable that differs. What
  * is not compared stands in MASKED (verify_compare.ts), with its reason; nothing else is left out.
  */
-import { EACCES, ENOENT, ENOSYS, EPERM, EROFS } from '../base/index.ts';
 import type { Machine } from '../mm/mm_types.ts';
 import type { Release } from '../mm/release_types.ts';
+import { cannotAsk } from '../scenario/cannot.ts';
 import type { Program, Step } from '../scenario/index.ts';
-import type { StepOutcome, TaskObservation, Transcript, Unseen } from '../scenario/transcript.ts';
+import type { TaskObservation, Transcript, Unseen } from '../scenario/transcript.ts';
 import type { ProgramLayout } from './layout.ts';
 import { ModelKernel } from './model_kernel.ts';
 import { DEFAULT_MEMORY } from './run.ts';
@@ -119,7 +119,7 @@ class Verification {
       const unmodelled = this.#step(c, step, i);
       if (unmodelled !== undefined) return this.#result(i, { unmodelled });
       if (this.#isEndless) return this.#result(i, { endless: step.at.line });
-      const cannot = c.found && missing(step, this.#other.outcomes[i]);
+      const cannot = c.found && cannotAsk(step, this.#other.outcomes[i]);
       if (cannot !== undefined) return this.#result(i, { cannot });
       if (c.found === undefined) this.#observations(c, i);
       this.#compared += c.compared;
@@ -191,20 +191,6 @@ class Verification {
     }
     return at === tasks.length ? compared : -1;
   }
-}
-
-/** What the other kernel lacks, when that is why a step's result differs. */
-function missing(step: Step, seen: StepOutcome | undefined): string | undefined {
-  const { op } = step;
-  const errno = seen?.errno;
-  if (errno === undefined) return undefined;
-  if (op.kind === 'call' && errno === ENOSYS) return `the kernel has no ${op.name}()`;
-  if (op.kind !== 'echo') return undefined;
-  if (errno === ENOENT) return `there is no ${op.path}`;
-  if (errno === EPERM || errno === EACCES || errno === EROFS) {
-    return `${op.path} may not be written`;
-  }
-  return undefined;
 }
 
 function firstTaskOf(kernel: ModelKernel): string {

@@ -1,6 +1,7 @@
 /** `expect` on the host: the values of both sides, from what was seen, and whether they agree. */
 
 import { errnoName, type U64, word } from '../base/index.ts';
+import { cannotRead } from './cannot.ts';
 import { fieldText, smapsBlock } from './proc_text.ts';
 import type { CompareOp, Expectation, Operand } from './program.ts';
 import type { StepOutcome, TaskObservation } from './transcript.ts';
@@ -16,6 +17,8 @@ export type OperandValue =
 
 export interface ExpectResult {
   readonly holds: boolean;
+  /** Why it says nothing of the kernel that it does not hold: a side could not be read there. */
+  readonly cannot?: string;
   readonly left: OperandValue;
   readonly right: OperandValue;
 }
@@ -172,7 +175,12 @@ export function judge(
   if (expectation.kind === 'mapped') return judgeMapped(expectation, left, right, seen);
   const a = operandValue(expectation.left, left, seen);
   const b = operandValue(expectation.right, right, seen);
-  return { holds: holdsBetween(expectation, a, b), left: a, right: b };
+  const result = { holds: holdsBetween(expectation, a, b), left: a, right: b };
+  if (result.holds) return result;
+  const cannot =
+    cannotRead(expectation.left, left.outcome?.errno) ??
+    cannotRead(expectation.right, right.outcome?.errno);
+  return cannot === undefined ? result : { ...result, cannot };
 }
 
 /** Mapped: a present page at every page of the range. Unmapped: at none. */

@@ -2,7 +2,7 @@
 import type { RunReport } from '../lab/index.ts';
 import { brokenLaws, lawLines } from './laws_view.ts';
 import { assumptions, countsByCall, mismatches } from './log_view.ts';
-import { stepsParts } from './steps_view.ts';
+import { MARKS, stepsParts } from './steps_view.ts';
 import { MapsView, type ViewOptions } from './task_view.ts';
 import {
   BLANK,
@@ -41,7 +41,10 @@ export function summary(report: RunReport, width: number): Line[] {
   const broken = report.laws.filter((law) => law.broken.length > 0).length;
   const out: Span[] = [];
   const fine = mismatched === 0 && broken === 0;
-  out.push(span(fine ? '✓ ' : '✗ ', fine ? 'ok' : 'bad'));
+  // What was not judged is not fine.
+  const mark = fine && report.cannot !== undefined ? MARKS.assumed : undefined;
+  const { sign, style } = mark ?? (fine ? MARKS.matched : MARKS.mismatched);
+  out.push(span(`${sign} `, style));
   out.push(span(`${grouped(steps)} ${steps === 1 ? 'step' : 'steps'}: `, 'strong'));
   const parts: Span[] = [
     span(`${grouped(matched)} matched`, matched > 0 ? 'ok' : 'dim'),
@@ -53,6 +56,12 @@ export function summary(report: RunReport, width: number): Line[] {
   if (report.laws.length > 0) {
     const text = broken === 0 ? 'no law broken' : `${count(broken, 'law')} broken`;
     parts.push(span(text, broken === 0 ? 'ok' : 'bad'));
+  }
+  if (report.cannot !== undefined) {
+    const { line, why } = report.cannot;
+    parts.push(
+      span(`from line ${line} on not judged, as it cannot be asked: ${clean(why)}`, 'warn'),
+    );
   }
   parts.forEach((part, i) => {
     const comma = i + 1 < parts.length ? ', ' : '';
@@ -102,7 +111,7 @@ export function runView(report: RunReport, options: ViewOptions): Line[] {
 export function quietRunView(report: RunReport, options: ViewOptions): Line[] {
   const wrong = mismatches(report, options);
   const broken = report.laws.filter((law) => law.broken.length > 0);
-  if (wrong.length === 0 && broken.length === 0) return [];
+  if (wrong.length === 0 && broken.length === 0 && report.cannot === undefined) return [];
   return [
     [span(clean(report.file), 'head'), span(' on ', 'dim'), span(report.kernel, 'strong')],
     ...wrong,

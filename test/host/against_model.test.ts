@@ -21,11 +21,8 @@ const LIMIT_MS = 300000;
 
 let machine: ReturnType<typeof verifyProgram>['machine'] | undefined;
 
-/**
- * Of the host's refusals: a file that is not there, a step of a task that is gone by then, one that
- * aims at the executor's own memory.
- */
-const REFUSALS = new Set(['HOST009', 'HOST010', 'HOST017']);
+/** Of the host's refusals: a step of a task that is gone by then, one that aims at the executor's memory. */
+const REFUSALS = new Set(['HOST009', 'HOST017']);
 
 /** What differs in a program; '' = nothing, undefined = this machine does not allow what it needs. */
 async function difference(host: HostKernel, name: string, text: string, full: boolean) {
@@ -41,6 +38,7 @@ async function difference(host: HostKernel, name: string, text: string, full: bo
   machine = undefined;
   const found = verifyProgram(program, seen, { release, memory: seen.memoryBytes, ...reuse });
   machine = found.machine;
+  if (found.cannot !== undefined) return undefined;
   const d = found.divergence;
   if (d !== undefined) {
     return `${name}:${d.line}: ${d.text}: ${d.observable} ${d.address}: model ${d.model}, kernel ${d.kernel}`;
