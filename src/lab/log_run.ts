@@ -21,6 +21,7 @@ import { type Pending, ThreadOrder } from './log_order.ts';
 import { PendingCalls } from './log_pending.ts';
 import { LearnedSpaces } from './log_state.ts';
 import { LogTasks } from './log_tasks.ts';
+import { LogTouches } from './log_touches.ts';
 import { asInt, chooses, type LogCall, MAP_ANONYMOUS, sourceOf, Trial } from './log_trial.ts';
 import { observedCall, observedOf, same } from './log_verdict.ts';
 import type { StepReport, Verdict } from './report.ts';
@@ -81,6 +82,7 @@ export class LogRun {
   readonly #limits: LogLimits;
   readonly #fixer: LogFixer;
   readonly #tasks: LogTasks;
+  readonly #touches: LogTouches;
   /** Calls in progress that were looked at, by step. */
   readonly #waiting = new Map<number, Pending>();
 
@@ -98,6 +100,7 @@ export class LogRun {
     this.#order = new ThreadOrder(this.m, this.learned);
     this.#limits = new LogLimits(this.kernel);
     this.#tasks = new LogTasks(this.kernel, program, this.learned, this.#limits);
+    this.#touches = new LogTouches(this.kernel, this.learned);
     this.#fixer = new LogFixer(this.kernel, this.learned, this.#trial);
   }
 
@@ -205,7 +208,13 @@ export class LogRun {
     }
     this.m.unmodelled = '';
     const mmBefore = this.m.task.mm[task]!;
-    if (kind === 'memory') return this.#memoryCall(task, { name, values, expected });
+    this.#touches.settle(task);
+    if (kind === 'memory') {
+      const brk = this.m.mm.brk[mmBefore]!;
+      const outcome = this.#memoryCall(task, { name, values, expected });
+      this.#touches.made(task, { name, values, expected }, brk);
+      return outcome;
+    }
     const result = observedCall(this.kernel, task, name, values, observedOf(expected));
     if (this.m.task.mm[task] !== mmBefore) this.#tasks.executed(task);
     else this.#tasks.born(task, { name, values, expected });

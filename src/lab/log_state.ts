@@ -12,6 +12,8 @@ export interface Learned {
   base: boolean;
   /** The log begins in the middle of its life: anything may be mapped anywhere. */
   attached: boolean;
+  /** Pages that the process will have written to before its next call (LogTouches). */
+  readonly due: number[];
 }
 
 export class LearnedSpaces {
@@ -20,7 +22,7 @@ export class LearnedSpaces {
   of(mm: MmRow): Learned {
     let learned = this.#byMm.get(mm);
     if (learned === undefined) {
-      learned = { brk: false, base: false, attached: false };
+      learned = { brk: false, base: false, attached: false, due: [] };
       this.#byMm.set(mm, learned);
     }
     return learned;
@@ -33,7 +35,7 @@ export class LearnedSpaces {
 
   /** fork: the child knows what its parent knows. */
   copy(from: MmRow, to: MmRow): void {
-    if (from !== to) this.#byMm.set(to, { ...this.of(from) });
+    if (from !== to) this.#byMm.set(to, { ...this.of(from), due: [] });
   }
 }
 

@@ -116,6 +116,40 @@ mremap(0x7ffff7fa6000, 4096, 4096, MREMAP_MAYMOVE|MREMAP_FIXED, 0x7ffff7f00000) 
   });
 });
 
+describe('touches that a log does not show decide which neighbours are one mapping', () => {
+  function mappings(text: string, task: string, name: string): string[] {
+    const { tasks } = predict(text);
+    const vmas = tasks.find((one) => one.name === task)?.vmas ?? [];
+    return vmas
+      .filter((v) => (v.file ?? '') === name && v.prot === 'rw-p')
+      .map((v) => `${Number(v.start).toString(16)}-${Number(v.end).toString(16)}`);
+  }
+
+  /** As brk-of-a-forked-child.fl, which the kernel has answered. */
+  test('the heap of a forked child grows beside what it inherited', () => {
+    const text = `10 ${HEAD.trim().replace(/\n/g, '\n10 ')}
+10 brk(0x555555621000) = 0x555555621000
+10 clone(child_stack=NULL, flags=SIGCHLD) = 11
+11 brk(0x555555642000) = 0x555555642000
+10 brk(0x555555642000) = 0x555555642000
+`;
+    expect(mappings(text, '10', '[heap]')).toEqual(['555555600000-555555642000']);
+    expect(mappings(text, '11', '[heap]')).toEqual([
+      '555555600000-555555621000',
+      '555555621000-555555642000',
+    ]);
+  });
+
+  /** The two are from /proc/PID/maps of that perl's child, when it was about to end. */
+  test('what mremap moved does not join a neighbour that was touched as well', () => {
+    const text = textOf('logs/perl_posix.log');
+    const end = text.search(/^24899 exit_group/m);
+    const found = mappings(text.slice(0, end), '24899', '');
+    expect(found).toContain('7fddb8d51000-7fddb8da1000');
+    expect(found).toContain('7fddb8da1000-7fddb8e3f000');
+  });
+});
+
 describe('what is drawn anew for each call', () => {
   const low = (result: string): string =>
     `mmap(NULL, 8192, PROT_READ, MAP_PRIVATE|MAP_ANONYMOUS|MAP_32BIT, -1, 0) = ${result}\n`;
