@@ -25,7 +25,8 @@ import {
 } from '../mm/fs_types.ts';
 import { sizeKnown } from './assume.ts';
 import { fileOf } from './fd_table.ts';
-import { fileName, isPidfd, isRegular, readFile, writeFile } from './file_io.ts';
+import { fileName, isPidfd, isRegular, writeFile } from './file_io.ts';
+import { readFile } from './file_read.ts';
 import { knobFor, writeProc } from './proc_paths.ts';
 import type { CallTable, KernelState } from './state.ts';
 import {

@@ -71,11 +71,21 @@ function setLimit(
   return 0;
 }
 
+/** check_prlimit_permission(): the caller's user is all of the other task's, or CAP_SYS_RESOURCE. */
+function mayPrlimit(k: KernelState, t: TaskRow, target: TaskRow): boolean {
+  const { uid, euid } = k.m.task;
+  const user = uid[t]!;
+  const suid = k.creds.get(target)?.suid ?? uid[target]!;
+  if (t === target || (uid[target] === user && euid[target] === user && suid === user)) return true;
+  return capable(k.m, t, CAP_SYS_RESOURCE);
+}
+
 function prlimit(k: KernelState, t: TaskRow, pid: number, a: Args, at: number): Outcome {
   const resource = a.int(at);
-  if (resource < 0 || resource >= RLIM_NLIMITS) return -EINVAL;
   const target = pid === 0 ? t : (k.byPid.get(pid) ?? 0);
   if (target === 0) return k.observed === undefined ? -ESRCH : { ignored: 'another process' };
+  if (k.observed === undefined && !mayPrlimit(k, t, target)) return -EPERM;
+  if (resource < 0 || resource >= RLIM_NLIMITS) return -EINVAL;
   const wanted = a.struct(at + 1);
   if (wanted !== undefined) return setLimit(k, t, target, resource, wanted);
   if (a.isZero(at + 1)) return 0;

@@ -1,7 +1,6 @@
 /**
- * read(2) and write(2) of tmpfs and disk files: the page cache that they fill, i_size, the limits
- * and seals (mm/filemap.c generic_perform_write(), filemap_read(), mm/shmem.c shmem_write_begin(),
- * 6.18).
+ * write(2) of tmpfs and disk files: the page cache that it fills, i_size, the limits and seals
+ * (mm/filemap.c generic_perform_write(), mm/shmem.c shmem_write_begin(), 6.18).
  */
 import {
   EFAULT,
@@ -14,11 +13,12 @@ import {
   PMD_PAGES,
   type TaskRow,
 } from '../base/index.ts';
-import { diskMapBlock } from '../mm/disk.ts';
+import { diskDirty, diskMapBlock } from '../mm/disk.ts';
 import {
   cacheGet,
   cacheRangeEmpty,
   cacheReadFolio,
+  folioAccountDirtied,
   folioMarkDirty,
   markWritten,
   writeOrder,
@@ -32,22 +32,14 @@ import {
   FS_HUGETLB,
   FS_SECRET,
   FS_SHMEM,
-  INODE_SIZE_UNKNOWN,
 } from '../mm/fs_types.ts';
 import type { Machine } from '../mm/mm_types.ts';
-import { PG_READAHEAD, PG_UPTODATE } from '../mm/page_flags.ts';
-import { asyncReadahead, syncReadahead } from '../mm/readahead.ts';
+import { PG_UPTODATE } from '../mm/page_flags.ts';
 import { HUGE_NEVER } from '../mm/settings.ts';
 import { SGP_WRITE, shmemGetFolio, shmemResult } from '../mm/shmem.ts';
 import { zeroPartialPages } from '../mm/truncate.ts';
 import type { KernelState } from './state.ts';
-import {
-  bufferByte,
-  copyToBuffer,
-  presentInBuffer,
-  touchBuffer,
-  type UserBuffer,
-} from './user_buffer.ts';
+import { bufferByte, presentInBuffer, touchBuffer, type UserBuffer } from './user_buffer.ts';
 
 /** generic_write_checks(): bytes that RLIMIT_FSIZE lets through, or -EFBIG. */
 function fsizeLimit(m: Machine, t: TaskRow, pos: number, count: number): number {
@@ -194,71 +186,19 @@ function commitBlocks(m: Machine, pfn: number, pos: number, room: number, copied
   const upToDate = (flags[head]! & PG_UPTODATE) !== 0;
   const n = copied < room && !upToDate ? 0 : copied;
   const first = pos - (pos % PAGE_SIZE);
-  let fresh = false;
+  let dirties = false;
   let unread = false;
   for (let at = first, page = pfn; at < pos + room; at += PAGE_SIZE, page++) {
     const isNew = diskMapBlock(m, page);
-    const whole = at >= pos && at + PAGE_SIZE <= pos + room;
-    if (isNew) fresh = true;
-    else if (whole) unread = true;
+    const isWhole = at >= pos && at + PAGE_SIZE <= pos + room;
+    if (!isNew && isWhole) unread = true;
+    if (!isNew && at >= pos + n) continue;
+    diskDirty(m, page, 1);
+    dirties = true;
   }
   if (n > 0 || !unread) flags[head] = flags[head]! | PG_UPTODATE;
-  if (n > 0 || fresh) folioMarkDirty(m, head);
+  if (dirties) folioAccountDirtied(m, head);
   return n;
-}
-
-/**
- * Reads `count` bytes at `pos` into memory of the task. Returns the bytes read or -errno. Holes of
- * tmpfs stay holes. Each page is in the cache before the memory that it is copied to is touched.
- * Source: mm/filemap.c filemap_read(), mm/shmem.c shmem_file_read_iter(), 6.18.
- */
-export function readFile(
-  m: Machine,
-  t: TaskRow,
-  file: FileRow,
-  pos: number,
-  count: number,
-  target: UserBuffer,
-): number {
-  const inode = m.file.inode[file]!;
-  if ((m.inode.flags[inode]! & INODE_SIZE_UNKNOWN) !== 0) return -EFAULT;
-  const bytes = Math.max(0, Math.min(count, m.inode.size[inode]! - pos));
-  if (bytes === 0) return 0;
-  const onDisk = m.inode.kind[inode] !== FS_SHMEM;
-  const last = Math.floor((pos + bytes - 1) / PAGE_SIZE);
-  for (let index = Math.floor(pos / PAGE_SIZE); index <= last; index++) {
-    if (onDisk) readAhead(m, file, inode, index, last);
-    const pfn = cacheGet(m, inode, index);
-    const first = pfn === 0 || m.content.length === 0 ? 0 : m.content[pfn]!;
-    const from = Math.max(pos, index * PAGE_SIZE);
-    const n = Math.min(pos + bytes, (index + 1) * PAGE_SIZE) - from;
-    const copied = copyToBuffer(m, t, target, from - pos, n, (i) =>
-      (from + i) % PAGE_SIZE === 0 ? first : 0,
-    );
-    if (copied === n) continue;
-    const done = from - pos + copied;
-    if (onDisk) m.file.prevEnd[file] = pos + done + 1;
-    return done > 0 ? done : -EFAULT;
-  }
-  if (onDisk) m.file.prevEnd[file] = pos + bytes + 1;
-  return bytes;
-}
-
-/** filemap_get_pages(): the page at `index` comes into the cache, and perhaps what follows it. */
-function readAhead(m: Machine, file: FileRow, inode: InodeRow, index: number, last: number): void {
-  const pfn = cacheGet(m, inode, index);
-  if (pfn === 0) {
-    syncReadahead(m, file, inode, index, last - index + 1);
-    if (cacheGet(m, inode, index) === 0) cacheReadFolio(m, inode, index, 0);
-    return;
-  }
-  const head = headOf(m, pfn);
-  const { flags } = m.page;
-  if ((flags[head]! & PG_READAHEAD) !== 0) {
-    const first = folioIndex(m, head);
-    asyncReadahead(m, file, inode, first, last + 1 - first);
-  }
-  flags[head] = flags[head]! | PG_UPTODATE;
 }
 
 /** A file whose pages are in the page cache. */

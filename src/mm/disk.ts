@@ -8,15 +8,35 @@
  * shared mapping; it goes with a hole or a cut. fallocate(2) reserves blocks that count as none:
  * they are unwritten. Source: fs/ext4/inode.c ext4_block_write_begin(), ext4_page_mkwrite(), 6.18.
  */
-import { freeRow, type InodeRow, newRow, type Pfn } from '../base/index.ts';
+import { freeRow, type InodeRow, newRow, type Pages, type Pfn } from '../base/index.ts';
 import type { Machine } from './mm_types.ts';
-import { PG_MAPPEDTODISK } from './page_flags.ts';
+import { PG_BUFFER_DIRTY, PG_MAPPEDTODISK } from './page_flags.ts';
 
 /** Gives a cached page a block; true when it had none (buffer_new). */
 export function diskMapBlock(m: Machine, pfn: Pfn): boolean {
   const f = m.page.flags[pfn]!;
   m.page.flags[pfn] = f | PG_MAPPEDTODISK;
   return (f & PG_MAPPEDTODISK) === 0;
+}
+
+/** Makes the buffers of n cached pages dirty; they have blocks from now on. The folio is the caller's. */
+export function diskDirty(m: Machine, pfn: Pfn, n: Pages): void {
+  const { flags } = m.page;
+  for (let i = 0; i < n; i++) {
+    flags[pfn + i] = flags[pfn + i]! | PG_MAPPEDTODISK | PG_BUFFER_DIRTY;
+  }
+}
+
+/** The buffers of n cached pages have been written. */
+export function diskClean(m: Machine, pfn: Pfn, n: Pages): void {
+  const { flags } = m.page;
+  for (let i = 0; i < n; i++) flags[pfn + i] = flags[pfn + i]! & ~PG_BUFFER_DIRTY;
+}
+
+/** Does a dirty buffer hold on to a folio of n pages? (fs/buffer.c drop_buffers(), 6.18) */
+export function diskHolds(m: Machine, head: Pfn, n: Pages): boolean {
+  for (let i = 0; i < n; i++) if ((m.page.flags[head + i]! & PG_BUFFER_DIRTY) !== 0) return true;
+  return false;
 }
 
 function rowOf(m: Machine, inode: InodeRow, index: number): number {

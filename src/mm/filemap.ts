@@ -19,7 +19,14 @@ import {
 import { diskMapBlock, diskRead } from './disk.ts';
 import { allocFolio, folioIndex, folioOrder, folioPut, headOf, setFolioIndex } from './folio.ts';
 import type { Machine } from './mm_types.ts';
-import { PG_DIRTY, PG_PREMATURE, PG_SWAPBACKED, PG_UPTODATE, PG_WRITTEN } from './page_flags.ts';
+import {
+  PG_DIRTY,
+  PG_PREMATURE,
+  PG_READAHEAD,
+  PG_SWAPBACKED,
+  PG_UPTODATE,
+  PG_WRITTEN,
+} from './page_flags.ts';
 import { freeTableRow, newTableRow, tableIsEmpty } from './pgalloc.ts';
 import { NR_FILE_DIRTY, NR_FILE_PAGES, NR_FILE_THPS, NR_SHMEM, NR_SHMEM_THPS } from './vmstat.ts';
 
@@ -210,8 +217,15 @@ function freeRows(m: Machine, row: number, height: number): void {
   freeTableRow(m, row);
 }
 
-/** folio_mark_dirty() of a page-cache folio. */
+/** folio_mark_dirty() of a page-cache folio; PG_reclaim, which is PG_readahead too, ends with it. */
 export function folioMarkDirty(m: Machine, head: Pfn): void {
+  const { flags } = m.page;
+  flags[head] = flags[head]! & ~PG_READAHEAD;
+  folioAccountDirtied(m, head);
+}
+
+/** __folio_mark_dirty(), for one whose buffers became dirty. */
+export function folioAccountDirtied(m: Machine, head: Pfn): void {
   const { flags } = m.page;
   const f = flags[head]!;
   if ((f & PG_DIRTY) !== 0) return;

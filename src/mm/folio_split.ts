@@ -6,6 +6,7 @@
  * again, it refaults; the split is uneven (6.15), only around the page asked for.
  */
 import { mod, type Order, type Pfn, type VmaRow } from '../base/index.ts';
+import { diskHolds } from './disk.ts';
 import { cacheRemove, filePages } from './filemap.ts';
 import {
   folioIndex,
@@ -18,7 +19,7 @@ import {
 } from './folio.ts';
 import { FS_DISK, FS_SHMEM } from './fs_types.ts';
 import { splitHugePmd } from './huge_memory.ts';
-import { unmapMappingPages } from './memory_zap.ts';
+import { unmapMappingPages, ZAP_BY_RMAP } from './memory_zap.ts';
 import type { Machine } from './mm_types.ts';
 import {
   INDEX_HI_MASK,
@@ -47,6 +48,7 @@ import {
   MTHP_NR_ANON_PARTIALLY_MAPPED,
   MTHP_SPLIT,
   MTHP_SPLIT_FAILED,
+  NR_FILE_DIRTY,
   NR_FILE_THPS,
   NR_SHMEM_THPS,
   THP_SPLIT_PAGE,
@@ -200,12 +202,16 @@ function splitCached(m: Machine, head: Pfn, at: number, nonUniform: boolean): bo
   const order = folioOrder(m, head);
   const n = 1 << order;
   const first = folioIndex(m, head);
-  // filemap_release_folio(): dirty buffers of a disk file hold on to their folio.
+  // filemap_release_folio(): a dirty buffer holds on to its folio; without any the folio is clean.
   if (m.inode.kind[inode] === FS_DISK && (flags[head]! & PG_DIRTY) !== 0) {
-    countSplit(m, order, false);
-    return false;
+    if (diskHolds(m, head, n)) {
+      countSplit(m, order, false);
+      return false;
+    }
+    flags[head] = flags[head]! & ~PG_DIRTY;
+    m.vmstat[NR_FILE_DIRTY]! -= n;
   }
-  unmapMappingPages(m, inode, first, first + n - 1, false);
+  unmapMappingPages(m, inode, first, first + n - 1, ZAP_BY_RMAP);
   if (folioRefcount(m, head) !== n) {
     countSplit(m, order, false);
     return false;

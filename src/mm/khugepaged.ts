@@ -169,8 +169,8 @@ function collapseShmem(m: Machine, v: VmaRow, vpn: Vpn): number {
   const index = linearPageIndex(m, v, vpn);
   if (index >= filePages(m, inode)) return END;
   const mm = m.vma.mm[v]!;
-  const slot = pmdSlotAlloc(m, mm, vpn);
-  if (isHugePmd(m.pt[slot]!)) return 0;
+  const found = pmdSlot(m, mm, vpn);
+  if (found !== 0 && isHugePmd(m.pt[found]!)) return 0;
   // An extent that is wholly empty counts as truncated (SCAN_TRUNCATED).
   if (cacheRangeEmpty(m, inode, index, 512)) return END;
   let huge = cacheGet(m, inode, index);
@@ -178,6 +178,7 @@ function collapseShmem(m: Machine, v: VmaRow, vpn: Vpn): number {
     huge = collapseCache(m, inode, index);
     if (huge < 0) return huge;
   }
+  const slot = pmdSlotAlloc(m, mm, vpn);
   const entry = m.pt[slot]!;
   if (isTable(entry)) {
     const row = tableRow(entry);
@@ -223,7 +224,7 @@ function collapseCache(m: Machine, inode: number, index: number): number {
   const huge = allocFolio(m, 9);
   m.vmstat[huge === 0 ? THP_COLLAPSE_ALLOC_FAILED : THP_COLLAPSE_ALLOC]! += 1;
   if (huge === 0) return -ENOMEM;
-  unmapMappingPages(m, inode, index, index + 511, false);
+  unmapMappingPages(m, inode, index, index + 511, 0);
   if (hasHole(m, inode, index) && isWatched(m, inode, index)) {
     folioPut(m, huge, 1);
     return -EBUSY;

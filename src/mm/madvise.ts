@@ -60,6 +60,7 @@ import {
   wrapAdd,
 } from './mman.ts';
 import { ksmCompatible } from './mmap_region.ts';
+import { DISK_REQUEST } from './readahead.ts';
 import { punchHole } from './truncate.ts';
 import { UFFD_FEATURE_EVENT_REMOVE, uffdEventWaits } from './uffd_events.ts';
 import {
@@ -154,9 +155,6 @@ function mayModifyAll(m: Machine, mm: MmRow, start: Vpn, end: Vpn, advice: numbe
   }
   return true;
 }
-
-/** The bdi's io_pages, pages of the longest request of a disk: 1280 kB where nobody sets more. */
-const DISK_REQUEST = 320;
 
 /** madvise_willneed(): reads a file's pages ahead; there is nothing to read of anything else. */
 function willNeed(m: Machine, v: VmaRow, start: Vpn, end: Vpn): void {

@@ -4,7 +4,7 @@
  * fault-around end here.
  */
 import { type Pages, type Pfn, PMD_ORDER, type Vpn } from '../base/index.ts';
-import { diskMapBlock } from './disk.ts';
+import { diskDirty } from './disk.ts';
 import { addRss } from './fault_result.ts';
 import { filePages, folioMarkDirty } from './filemap.ts';
 import { folioIndex, folioOrder, folioPages } from './folio.ts';
@@ -118,7 +118,7 @@ export function pageMkwrite(m: Machine, vmf: Vmf, head: Pfn): void {
     const inode = m.page.mapping[head]!;
     const inFile = filePages(m, inode) - folioIndex(m, head);
     const pages = Math.min(folioPages(m, head), inFile);
-    for (let i = 0; i < pages; i++) diskMapBlock(m, head + i);
+    diskDirty(m, head, pages);
   }
   folioMarkDirty(m, head);
 }

@@ -51,6 +51,11 @@ export const ZAP_EVEN_COWS = 1 << 0;
 export const ZAP_DROP_MARKERS = 1 << 1;
 /** Page tables that a 2 MiB stretch empties are freed (MADV_DONTNEED, 6.14). */
 export const ZAP_RECLAIM_PT = 1 << 2;
+/**
+ * The pages are unmapped one folio at a time, to be split or reclaimed (try_to_unmap()). A huge PMD of
+ * a file is only split for that, which forgets to keep the high-water mark of RSS.
+ */
+export const ZAP_BY_RMAP = 1 << 3;
 
 /**
  * Unmaps [start, end) of one VMA. Huge PMDs that are covered in part are split first.
@@ -64,7 +69,8 @@ export function zapPageRange(
   flags: number = ZAP_EVEN_COWS | ZAP_DROP_MARKERS,
 ): void {
   const mm = m.vma.mm[v]!;
-  updateHiwaterRss(m, mm);
+  const byRmap = (flags & ZAP_BY_RMAP) !== 0;
+  if (!byRmap) updateHiwaterRss(m, mm);
   for (let at = start; at < end; ) {
     const region = regionOf(at);
     const row = pmdTable(m, mm, region);
@@ -85,6 +91,7 @@ export function zapPageRange(
     }
     const below = m.pt[slot]!;
     if (isTable(below)) {
+      if (byRmap) updateHiwaterRss(m, mm);
       const kept = zapPteRange(m, v, pteSlotIn(below, at), blockEnd - at, flags);
       if ((flags & ZAP_RECLAIM_PT) !== 0 && m.release.ptReclaim && !kept && blockEnd - at === 512) {
         if (tableIsEmpty(m, tableRow(below))) dropPageTable(m, mm, slot);
@@ -196,10 +203,9 @@ export function unmapMappingPages(
   inode: InodeRow,
   first: number,
   last: number,
-  evenCows: boolean,
+  flags: number,
 ): void {
   const { start, end, pgoff, shareNext } = m.vma;
-  const flags = evenCows ? ZAP_EVEN_COWS : 0;
   for (let v = m.inode.firstVma[inode]!; v !== 0; v = shareNext[v]!) {
     const pages = end[v]! - start[v]!;
     const from = Math.max(first - pgoff[v]!, 0);

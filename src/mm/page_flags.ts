@@ -60,9 +60,12 @@ export const PG_PREMATURE = 1 << 29;
 
 /** Page-level, page cache of a disk file: the disk has, or has reserved, a block for this page. */
 export const PG_MAPPEDTODISK = 1 << 30;
+/** Page-level, page cache of a disk file: the buffer of its block is dirty (BH_Dirty). */
+export const PG_BUFFER_DIRTY = 1 << 31;
 
 /** Flags that live on each page rather than on the folio. */
-export const PAGE_LEVEL_FLAGS = PG_ANON_EXCLUSIVE | PG_WRITTEN | PG_HWPOISON | PG_MAPPEDTODISK;
+export const PAGE_LEVEL_FLAGS =
+  PG_ANON_EXCLUSIVE | PG_WRITTEN | PG_HWPOISON | PG_MAPPEDTODISK | PG_BUFFER_DIRTY;
 
 export const MAPCOUNT_MASK = 0xffff;
 /** One more mapping of an order-0 folio takes one reference: both halves in one add. */

@@ -8,6 +8,7 @@ import { type FileRow, type InodeRow, lowestOrder, type Order, type Pages } from
 import { cacheGet, cacheNext, cacheReadFolio, filePages } from './filemap.ts';
 import { folioOrder, headOf } from './folio.ts';
 import type { Machine } from './mm_types.ts';
+import { pageCacheNextMiss, pageCachePrevMiss } from './page_cache_miss.ts';
 import { PG_READAHEAD } from './page_flags.ts';
 import { VM_EXEC, VM_HUGEPAGE, VM_RAND_READ, VM_SEQ_READ } from './vm_flags.ts';
 
@@ -127,6 +128,15 @@ export function syncMmapReadahead(
   readOrder(m, file, inode);
 }
 
+/** The bdi's io_pages, pages of the longest request of a disk: 1280 kB where nobody sets more. */
+export const DISK_REQUEST: Pages = 320;
+
+/** ractl_max_pages(): a long read may be read ahead in one request. */
+function maxPages(m: Machine, wanted: Pages): Pages {
+  const max = m.settings.readAheadPages;
+  return wanted > max && max < DISK_REQUEST ? Math.min(wanted, DISK_REQUEST) : max;
+}
+
 /** page_cache_sync_ra(): read(2) and sequential mappings. */
 export function syncReadahead(
   m: Machine,
@@ -136,7 +146,7 @@ export function syncReadahead(
   wanted: Pages,
 ): void {
   const { raStart, raSize, raAsync, raOrder, prevEnd } = m.file;
-  const max = m.settings.readAheadPages;
+  const max = maxPages(m, wanted);
   // The page of prev_pos; before the first read that is -1, which no page follows.
   const step = index - Math.floor((prevEnd[file]! - 1) / 4096);
   const follows = prevEnd[file]! > 0 && step >= 0 && step <= 1;
@@ -146,13 +156,13 @@ export function syncReadahead(
     const size = raSize[file]!;
     raAsync[file] = size > wanted ? size - wanted : Math.floor(size / 2);
   } else {
-    let run = 0;
-    while (run < max && index - run > 0 && cacheGet(m, inode, index - 1 - run) !== 0) run++;
+    const missed = pageCachePrevMiss(m, inode, index - 1, max);
+    let run = index - missed - 1;
     if (run <= wanted) {
       readPages(m, inode, index, wanted, 0);
       return;
     }
-    if (run === index) run *= 2;
+    if (missed < 0) run *= 2;
     raStart[file] = index;
     raSize[file] = Math.min(run + wanted, max);
     raAsync[file] = 1;
@@ -173,7 +183,7 @@ export function asyncReadahead(
   wanted: Pages,
 ): void {
   const { raStart, raSize, raAsync, raOrder } = m.file;
-  const max = m.settings.readAheadPages;
+  const max = maxPages(m, wanted);
   const head = headOf(m, cacheGet(m, inode, index));
   m.page.flags[head] = m.page.flags[head]! & ~PG_READAHEAD;
   const mark = raStart[file]! + raSize[file]! - raAsync[file]!;
@@ -181,8 +191,7 @@ export function asyncReadahead(
     raStart[file]! += raSize[file]!;
     raSize[file] = Math.max(raSize[file]!, nextSize(raSize[file]!, max));
   } else {
-    let miss = index + 1;
-    while (miss - index <= max && cacheGet(m, inode, miss) !== 0) miss++;
+    const miss = pageCacheNextMiss(m, inode, index + 1, max);
     if (miss - index > max) return;
     raStart[file] = miss;
     raSize[file] = nextSize(miss - index + wanted, max);

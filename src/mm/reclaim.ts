@@ -17,7 +17,7 @@ import {
 } from './folio.ts';
 import { splitFolio } from './folio_split.ts';
 import { FS_DISK, FS_SHMEM } from './fs_types.ts';
-import { ZAP_EVEN_COWS, zapPageRange } from './memory_zap.ts';
+import { ZAP_BY_RMAP, ZAP_EVEN_COWS, zapPageRange } from './memory_zap.ts';
 import type { Machine } from './mm_types.ts';
 import { PG_ANON, PG_DIRTY, PG_READAHEAD, PG_SWAPBACKED, PG_UNEVICTABLE } from './page_flags.ts';
 import { pmdSlot, pteSlotUnder } from './pgalloc.ts';
@@ -61,7 +61,7 @@ function reclaimCached(m: Machine, v: VmaRow, head: Pfn, vpn: Vpn): void {
     m.page.flags[head] = m.page.flags[head]! | PG_UNEVICTABLE;
     return;
   }
-  zapPageRange(m, v, vpn, vpn + pages, ZAP_EVEN_COWS);
+  zapPageRange(m, v, vpn, vpn + pages, ZAP_EVEN_COWS | ZAP_BY_RMAP);
   if ((m.page.flags[head]! & PG_DIRTY) !== 0) {
     if (m.inode.kind[inode] === FS_SHMEM && m.settings.totalSwap !== 0) {
       m.unmodelled = 'MADV_PAGEOUT of shmem with swap space';

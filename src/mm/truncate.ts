@@ -3,7 +3,7 @@
  * shmem_undo_range(), 6.18).
  */
 import type { Bytes, InodeRow, Pfn } from '../base/index.ts';
-import { diskForget } from './disk.ts';
+import { diskDirty, diskForget } from './disk.ts';
 import {
   cacheFreeRows,
   cacheGet,
@@ -12,25 +12,34 @@ import {
   cacheReadFolio,
   cacheRemove,
   filePages,
+  folioAccountDirtied,
   folioMarkDirty,
 } from './filemap.ts';
 import { folioIndex, folioOrder, folioPages, headOf, isLarge } from './folio.ts';
 import { splitFileFolio } from './folio_split.ts';
 import { FS_DISK, FS_SHMEM } from './fs_types.ts';
-import { unmapMappingPages } from './memory_zap.ts';
+import { unmapMappingPages, ZAP_EVEN_COWS } from './memory_zap.ts';
 import type { Machine } from './mm_types.ts';
-import { PG_DIRTY, PG_MAPPEDTODISK, PG_UPTODATE, PG_WRITTEN } from './page_flags.ts';
+import {
+  PG_BUFFER_DIRTY,
+  PG_DIRTY,
+  PG_MAPPEDTODISK,
+  PG_UPTODATE,
+  PG_WRITTEN,
+} from './page_flags.ts';
 import { shmemUnacctBlocks } from './shmem.ts';
 
 function dropFolio(m: Machine, inode: InodeRow, head: Pfn): void {
   const n = folioPages(m, head);
   const index = folioIndex(m, head);
-  unmapMappingPages(m, inode, index, index + n - 1, false);
+  unmapMappingPages(m, inode, index, index + n - 1, 0);
   cacheRemove(m, head);
   if (m.inode.kind[inode] === FS_SHMEM) shmemUnacctBlocks(m, inode, n);
 }
 
-/** Zeroes the bytes [from, to) of a file in its page cache. */
+const OF_A_BLOCK = PG_WRITTEN | PG_MAPPEDTODISK | PG_BUFFER_DIRTY;
+
+/** Zeroes the bytes [from, to) of a file in its page cache; whole blocks of a disk go. */
 function zeroBytes(m: Machine, inode: InodeRow, from: Bytes, to: Bytes): void {
   const first = Math.floor(from / 4096);
   const last = Math.ceil(to / 4096);
@@ -38,7 +47,7 @@ function zeroBytes(m: Machine, inode: InodeRow, from: Bytes, to: Bytes): void {
     const pfn = cacheGet(m, inode, index);
     if (pfn === 0) continue;
     const wholly = from <= index * 4096 && to >= index * 4096 + 4096;
-    if (wholly) m.page.flags[pfn] = m.page.flags[pfn]! & ~(PG_WRITTEN | PG_MAPPEDTODISK);
+    if (wholly) m.page.flags[pfn] = m.page.flags[pfn]! & ~OF_A_BLOCK;
     if (m.content.length !== 0 && from <= index * 4096) m.content[pfn] = 0;
   }
 }
@@ -48,7 +57,7 @@ function splitOrUnmap(m: Machine, inode: InodeRow, head: Pfn, page: number): boo
   if (splitFileFolio(m, head, page)) return true;
   if (m.inode.kind[inode] !== FS_SHMEM) {
     const index = folioIndex(m, head);
-    unmapMappingPages(m, inode, index, index + folioPages(m, head) - 1, false);
+    unmapMappingPages(m, inode, index, index + folioPages(m, head) - 1, 0);
   }
   return false;
 }
@@ -138,12 +147,29 @@ export function truncatePageRange(m: Machine, inode: InodeRow, start: Bytes, las
   }
 }
 
-/** Takes back what a failing fallocate(2) has made in pages [first, end): shmem_undo_range(). */
+/**
+ * Takes back what a failing fallocate(2) has made in pages [first, end): folios that are not up to
+ * date. One that reaches out of the range is only split there, unless its first piece is a single
+ * page: then its pages are gone through once more. Source: mm/shmem.c shmem_undo_range(), 6.18.
+ */
 export function undoFallocate(m: Machine, inode: InodeRow, first: number, end: number): void {
+  const { flags } = m.page;
+  for (let at = cacheNext(m, inode, first, end); at >= 0; at = cacheNext(m, inode, at, end)) {
+    const head = headOf(m, cacheGet(m, inode, at));
+    const index = folioIndex(m, head);
+    at = index + folioPages(m, head);
+    const isInside = index >= first && at <= end;
+    if (isInside && (flags[head]! & PG_UPTODATE) === 0) dropFolio(m, inode, head);
+  }
   for (let at = cacheNext(m, inode, first, end); at >= 0; at = cacheNext(m, inode, at, end)) {
     const head = headOf(m, cacheGet(m, inode, at));
     at = folioIndex(m, head) + folioPages(m, head);
-    if ((m.page.flags[head]! & PG_UPTODATE) === 0) dropFolio(m, inode, head);
+    if ((flags[head]! & PG_UPTODATE) !== 0) continue;
+    if (folioOrder(m, head) === 0) {
+      dropFolio(m, inode, head);
+    } else if (truncatePartialFolio(m, inode, head, first * 4096, end * 4096 - 1)) {
+      if (folioOrder(m, head) === 0) at = first;
+    }
   }
 }
 
@@ -161,9 +187,9 @@ export function truncateSetsize(m: Machine, inode: InodeRow, bytes: Bytes): void
   }
   const hole = Math.ceil(bytes / 4096);
   const unmap = old > hole * 4096;
-  if (unmap) unmapMappingPages(m, inode, hole, Number.MAX_SAFE_INTEGER, true);
+  if (unmap) unmapMappingPages(m, inode, hole, Number.MAX_SAFE_INTEGER, ZAP_EVEN_COWS);
   truncatePageRange(m, inode, bytes, Number.POSITIVE_INFINITY);
-  if (unmap) unmapMappingPages(m, inode, hole, Number.MAX_SAFE_INTEGER, true);
+  if (unmap) unmapMappingPages(m, inode, hole, Number.MAX_SAFE_INTEGER, ZAP_EVEN_COWS);
   if (onDisk && bytes % 4096 !== 0) touchPartialPage(m, inode, Math.floor(bytes / 4096));
 }
 
@@ -175,9 +201,9 @@ export function truncateSetsize(m: Machine, inode: InodeRow, bytes: Bytes): void
 export function punchHole(m: Machine, inode: InodeRow, start: Bytes, end: Bytes): void {
   const first = Math.ceil(start / 4096);
   const last = Math.floor(end / 4096) - 1;
-  if (last >= first) unmapMappingPages(m, inode, first, last, false);
+  if (last >= first) unmapMappingPages(m, inode, first, last, 0);
   else if (last < 0 && (m.inode.kind[inode] !== FS_DISK || m.release.ext4HoleUnmapsAll)) {
-    unmapMappingPages(m, inode, first, Number.MAX_SAFE_INTEGER, false);
+    unmapMappingPages(m, inode, first, Number.MAX_SAFE_INTEGER, 0);
   }
   truncatePageRange(m, inode, start, end - 1);
   if (m.inode.kind[inode] === FS_DISK) zeroPartialPages(m, inode, start, end);
@@ -202,7 +228,9 @@ function touchPartialPage(m: Machine, inode: InodeRow, index: number): void {
     if (pfn === 0) return;
     m.page.flags[pfn] = m.page.flags[pfn]! & ~PG_UPTODATE;
   }
-  if ((m.page.flags[pfn]! & PG_MAPPEDTODISK) !== 0) folioMarkDirty(m, headOf(m, pfn));
+  if ((m.page.flags[pfn]! & PG_MAPPEDTODISK) === 0) return;
+  diskDirty(m, pfn, 1);
+  folioAccountDirtied(m, headOf(m, pfn));
 }
 
 /** The last user of an inode without a name is gone: its pages go. */

@@ -4,10 +4,11 @@
  * Source: mm/page-writeback.c folio_clear_dirty_for_io(), mm/rmap.c folio_mkclean(), 6.18.
  */
 import type { InodeRow, Pfn } from '../base/index.ts';
+import { diskClean } from './disk.ts';
 import { cacheGet, cacheNext } from './filemap.ts';
 import { folioIndex, folioPages, headOf } from './folio.ts';
 import type { Machine } from './mm_types.ts';
-import { PG_DIRTY } from './page_flags.ts';
+import { PG_DIRTY, PG_READAHEAD } from './page_flags.ts';
 import { isHugePmd, pmdSlot, pteSlotUnder } from './pgalloc.ts';
 import { PTE_D, PTE_MAPPED, PTE_P, PTE_W, ptePfn } from './pgtable.ts';
 import { VM_SHARED } from './vm_flags.ts';
@@ -41,7 +42,9 @@ export function writebackRange(m: Machine, inode: InodeRow, from: number, to: nu
     const { flags } = m.page;
     if ((flags[head]! & PG_DIRTY) !== 0) {
       mkclean(m, inode, head);
-      flags[head] = flags[head]! & ~PG_DIRTY;
+      // folio_end_writeback() ends PG_reclaim, which is PG_readahead too.
+      flags[head] = flags[head]! & ~(PG_DIRTY | PG_READAHEAD);
+      diskClean(m, head, folioPages(m, head));
       m.vmstat[NR_FILE_DIRTY]! -= folioPages(m, head);
     }
     at = folioIndex(m, head) + folioPages(m, head);

@@ -1,0 +1,117 @@
+/**
+ * read(2) of tmpfs and disk files: the page cache that it fills, and the memory that it touches
+ * (mm/filemap.c filemap_read(), mm/shmem.c shmem_file_read_iter(), 6.18).
+ */
+import {
+  EFAULT,
+  ENOMEM,
+  type FileRow,
+  type InodeRow,
+  PAGE_SIZE,
+  type Pfn,
+  type TaskRow,
+} from '../base/index.ts';
+import { cacheGet, cacheHead, cacheReadFolio } from '../mm/filemap.ts';
+import { folioIndex, folioPages } from '../mm/folio.ts';
+import { FS_DISK, INODE_SIZE_UNKNOWN } from '../mm/fs_types.ts';
+import type { Machine } from '../mm/mm_types.ts';
+import { PG_READAHEAD, PG_UPTODATE } from '../mm/page_flags.ts';
+import { asyncReadahead, syncReadahead } from '../mm/readahead.ts';
+import { copyToBuffer, type UserBuffer } from './user_buffer.ts';
+
+/** PAGEVEC_SIZE: folios that are looked up at a time. */
+const BATCH = 31;
+
+/**
+ * Reads `count` bytes at `pos` into memory of the task. Returns the bytes read or -errno. Holes of
+ * tmpfs stay holes.
+ */
+export function readFile(
+  m: Machine,
+  t: TaskRow,
+  file: FileRow,
+  pos: number,
+  count: number,
+  target: UserBuffer,
+): number {
+  const inode = m.file.inode[file]!;
+  if ((m.inode.flags[inode]! & INODE_SIZE_UNKNOWN) !== 0) return -EFAULT;
+  const end = Math.min(pos + count, m.inode.size[inode]!);
+  if (pos >= end) return 0;
+  const onDisk = m.inode.kind[inode] === FS_DISK;
+  const lastIndex = Math.ceil((pos + count) / PAGE_SIZE);
+  let at = pos;
+  while (at < end) {
+    const index = Math.floor(at / PAGE_SIZE);
+    const upTo = onDisk ? getPages(m, file, inode, index, lastIndex) : index + 1;
+    if (upTo === index) return at > pos ? at - pos : -ENOMEM;
+    const wanted = Math.min(end, upTo * PAGE_SIZE) - at;
+    const from = at;
+    const copied = copyToBuffer(m, t, target, from - pos, wanted, (i) =>
+      byteAt(m, inode, from + i),
+    );
+    at += copied;
+    // prev_pos, and one more: 0 says that nothing was read yet.
+    if (onDisk) m.file.prevEnd[file] = at + 1;
+    if (copied < wanted) return at > pos ? at - pos : -EFAULT;
+  }
+  return at - pos;
+}
+
+/** What is known of a file's bytes: the first of each page. */
+function byteAt(m: Machine, inode: InodeRow, at: number): number {
+  if (at % PAGE_SIZE !== 0 || m.content.length === 0) return 0;
+  const pfn = cacheGet(m, inode, at / PAGE_SIZE);
+  return pfn === 0 ? 0 : m.content[pfn]!;
+}
+
+/**
+ * Brings pages [index, lastIndex) of a disk file into the cache, as many as are copied before it looks
+ * again; returns the first page behind them, `index` when memory is out. `lastIndex` may lie behind
+ * the end of the file. All this comes before a byte is copied. Source: mm/filemap.c
+ * filemap_get_pages(), 6.18.
+ */
+function getPages(
+  m: Machine,
+  file: FileRow,
+  inode: InodeRow,
+  index: number,
+  lastIndex: number,
+): number {
+  let batch = readBatch(m, inode, index, lastIndex);
+  if (batch.length === 0) {
+    syncReadahead(m, file, inode, index, lastIndex - index);
+    batch = readBatch(m, inode, index, lastIndex);
+  }
+  if (batch.length === 0) {
+    const made = cacheReadFolio(m, inode, index, 0);
+    return made === 0 ? index : index + 1;
+  }
+  const { flags } = m.page;
+  const last = batch.at(-1)!;
+  const lastAt = folioIndex(m, last);
+  if ((flags[last]! & PG_READAHEAD) !== 0)
+    asyncReadahead(m, file, inode, lastAt, lastIndex - lastAt);
+  if ((flags[last]! & PG_UPTODATE) === 0) {
+    if (batch.length > 1) return lastAt;
+    flags[last] = flags[last]! | PG_UPTODATE;
+  }
+  return lastAt + folioPages(m, last);
+}
+
+/**
+ * The cached folios from page `index` on, without a gap, up to and with the first that is marked for
+ * readahead or not up to date. Source: mm/filemap.c filemap_get_read_batch(), 6.18.
+ */
+function readBatch(m: Machine, inode: InodeRow, index: number, lastIndex: number): Pfn[] {
+  const batch: Pfn[] = [];
+  for (let at = index; at < lastIndex && batch.length < BATCH; ) {
+    const head = cacheHead(m, inode, at);
+    if (head === 0) break;
+    batch.push(head);
+    const f = m.page.flags[head]!;
+    if ((f & PG_UPTODATE) === 0 || (f & PG_READAHEAD) !== 0) break;
+    at = folioIndex(m, head) + folioPages(m, head);
+  }
+  return batch;
+}
