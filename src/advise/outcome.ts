@@ -18,10 +18,11 @@ import {
   type Series,
   type SettingWrite,
   startReplay,
+  takeCensus,
   warningsOf,
 } from '../replay/index.ts';
 import { OP_MADVISE, type Trace, type TraceNote } from '../trace/index.ts';
-import type { Candidate, Traits } from './candidate.ts';
+import { type Candidate, candidateOf, type Traits } from './candidate.ts';
 
 /** Plain data: it goes between threads and machines. */
 export interface Outcome {
@@ -49,6 +50,9 @@ const SAMPLES = 250;
 /** Censuses begin at this share of the least peak. */
 const NEAR_PEAK = 0.9;
 
+/** Rows of a trace that are replayed before all others, where it has a hundred times as many. */
+const REHEARSED = 5000;
+
 /** Machines are kept between runs: their columns are taken over. */
 export class Trial {
   readonly #trace: Trace;
@@ -59,6 +63,22 @@ export class Trial {
   constructor(trace: Trace, release: Release) {
     this.#trace = trace;
     this.#release = release;
+    if (trace.events.rows > 100 * REHEARSED) this.#rehearse();
+  }
+
+  /**
+   * V8 compiles for what it has seen, and once more for each size of folio that comes later: it is
+   * shown small, large and PMD-sized ones before there is anything to compile.
+   */
+  #rehearse(): void {
+    for (const orders of [[], [4], [9]]) {
+      const { settings } = candidateOf({ anon: orders, shmem: orders });
+      const options = { ...this.#options(settings, false), until: REHEARSED };
+      const { replay } = startReplay(this.#trace, options);
+      runReplay(replay, options);
+      takeCensus(replay.m);
+      this.#reuse = replay.m;
+    }
   }
 
   #options(settings: readonly SettingWrite[], thpDisabled: boolean) {
