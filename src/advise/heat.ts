@@ -2,7 +2,7 @@
  * Where and when memory was touched first: bins of address × time. Address spaces are mostly
  * holes; only runs of memory that were touched are laid out, one above the other.
  */
-import { OP_TOUCH, type Trace } from '../trace/index.ts';
+import { type Events, OP_TOUCH, scanEvents, type Trace, timesOf } from '../trace/index.ts';
 
 /** A run of touched memory of one process: row `first` of the map begins at page `start`. */
 export interface HeatBand {
@@ -45,9 +45,9 @@ interface Block {
   touches: number;
 }
 
-function touchedBlocks(trace: Trace): Map<number, Map<number, Block>> {
-  const { op, pid, vpn, rows } = trace.events;
-  const byPid = new Map<number, Map<number, Block>>();
+type Blocks = Map<number, Map<number, Block>>;
+
+function addBlocks(byPid: Blocks, { op, pid, vpn, rows }: Events): void {
   let blocks = new Map<number, Block>();
   let lastPid = -1;
   let block: Block | undefined;
@@ -74,12 +74,13 @@ function touchedBlocks(trace: Trace): Map<number, Map<number, Block>> {
     if (page > block!.last) block!.last = page;
     block!.touches++;
   }
-  return byPid;
 }
 
 function touchedRuns(trace: Trace): Run[] {
   const runs: Run[] = [];
-  for (const [pid, blocks] of touchedBlocks(trace)) {
+  const byPid: Blocks = new Map();
+  scanEvents(trace, (events) => addBlocks(byPid, events));
+  for (const [pid, blocks] of byPid) {
     let run: Run | undefined;
     for (const { first, last, touches } of [...blocks.values()].sort((a, b) => a.first - b.first)) {
       if (run !== undefined && first - run.end < HOLE) {
@@ -109,15 +110,15 @@ function bandsOf(runs: readonly Run[]): HeatBand[] {
   return bands;
 }
 
-export function heatMap(trace: Trace): HeatMap {
-  const { op, pid, vpn, time, rows: n } = trace.events;
-  const bands = bandsOf(touchedRuns(trace));
-  const height = bands.reduce((sum, band) => sum + band.rows, 0);
-  const from = n === 0 ? 0 : time[0]!;
-  const to = n === 0 ? 0 : time[n - 1]!;
-  const span = Math.max(1, to - from);
-  const counts = new Float64Array(height * COLUMNS);
-  for (let i = 0; i < n; i++) {
+/** Counts the touches of these events into `counts`, by row and column of the map. */
+function countTouches(
+  counts: Float64Array,
+  bands: readonly HeatBand[],
+  { op, pid, vpn, time, rows }: Events,
+  from: number,
+  span: number,
+): void {
+  for (let i = 0; i < rows; i++) {
     if (op[i] !== OP_TOUCH) continue;
     const at = vpn[i]!;
     for (const band of bands) {
@@ -128,6 +129,15 @@ export function heatMap(trace: Trace): HeatMap {
       break;
     }
   }
+}
+
+export function heatMap(trace: Trace): HeatMap {
+  const bands = bandsOf(touchedRuns(trace));
+  const height = bands.reduce((sum, band) => sum + band.rows, 0);
+  const { begin: from, end: to } = timesOf(trace);
+  const span = Math.max(1, to - from);
+  const counts = new Float64Array(height * COLUMNS);
+  scanEvents(trace, (events) => countTouches(counts, bands, events, from, span));
   const cells: [number, number, number][] = [];
   counts.forEach((count, i) => {
     if (count > 0) cells.push([Math.floor(i / COLUMNS), i % COLUMNS, count]);

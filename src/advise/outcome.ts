@@ -21,7 +21,7 @@ import {
   takeCensus,
   warningsOf,
 } from '../replay/index.ts';
-import { OP_MADVISE, type Trace, type TraceNote } from '../trace/index.ts';
+import { eventCount, OP_MADVISE, scanEvents, type Trace, type TraceNote } from '../trace/index.ts';
 import { type Candidate, candidateOf, type Traits } from './candidate.ts';
 
 /** Plain data: it goes between threads and machines. */
@@ -63,7 +63,7 @@ export class Trial {
   constructor(trace: Trace, release: Release) {
     this.#trace = trace;
     this.#release = release;
-    if (trace.events.rows > 100 * REHEARSED) this.#rehearse();
+    if (eventCount(trace) > 100 * REHEARSED) this.#rehearse();
   }
 
   /**
@@ -73,7 +73,7 @@ export class Trial {
   #rehearse(): void {
     for (const orders of [[], [4], [9]]) {
       const { settings } = candidateOf({ anon: orders, shmem: orders });
-      const options = { ...this.#options(settings, false), until: REHEARSED };
+      const options = { ...this.#options(settings, false), until: REHEARSED, samples: 0 };
       const { replay } = startReplay(this.#trace, options);
       runReplay(replay, options);
       takeCensus(replay.m);
@@ -93,11 +93,12 @@ export class Trial {
     replay.finder = new HiddenFinder();
     runReplay(replay, options);
     this.#hidden = replay.finder.found;
-    const { op, arg, result, rows } = this.#trace.events;
     let advises = false;
-    for (let i = 0; i < rows && !advises; i++) {
-      advises = op[i] === OP_MADVISE && arg[i] === MADV_HUGEPAGE && result[i]! >= 0;
-    }
+    scanEvents(this.#trace, ({ op, arg, result, rows }) => {
+      for (let i = 0; i < rows && !advises; i++) {
+        advises = op[i] === OP_MADVISE && arg[i] === MADV_HUGEPAGE && result[i]! >= 0;
+      }
+    });
     const faults = faultCounts(replay);
     const files = (faults.byKind['file'] ?? 0) * 10 >= faults.total && faults.total > 0;
     const shmem = (faults.byKind['shmem'] ?? 0) > 0;

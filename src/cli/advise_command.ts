@@ -16,7 +16,7 @@ import {
 } from '../advise/index.ts';
 import type { Diagnostic } from '../base/index.ts';
 import { releaseNamed, type SettingWrite } from '../replay/index.ts';
-import { type ReadTrace, readTrace, reasonOf } from '../store/index.ts';
+import { openForReplay, type ReadTrace, reasonOf } from '../store/index.ts';
 import {
   ownThread,
   prepareFor,
@@ -27,7 +27,7 @@ import {
   sweep,
   type Threads,
 } from '../sweep/index.ts';
-import type { Trace } from '../trace/index.ts';
+import { eventCount, type Trace } from '../trace/index.ts';
 import { adviseView, outcomeLine } from '../view/index.ts';
 import { adviceCsv } from './advise_csv.ts';
 import { writePage } from './advise_page.ts';
@@ -101,7 +101,7 @@ function makeReport(
     command: trace.meta.command,
     machine: trace.meta.machine,
     kernel,
-    events: trace.events.rows,
+    events: eventCount(trace),
     recorded: recorded.recorded,
     measured,
     costs: found.costs,
@@ -171,7 +171,7 @@ export async function adviseCommand(path: string, options: AdviseOptions): Promi
   const isAlone = options.queue !== undefined || jobs === 1;
   const pool = isAlone ? ownThread() : await startThreads(jobs);
   try {
-    return await adviseWith(path, pool, await readTrace(path, !isAlone), options);
+    return await adviseWith(path, pool, await openForReplay(path, !isAlone), options);
   } finally {
     await pool.close();
   }
@@ -185,13 +185,13 @@ async function adviseWith(
 ): Promise<number> {
   const out = new Output(options);
   // Of a recording without events nothing can be advised; its warning says so.
-  if (trace === undefined || trace.events.rows === 0) {
+  if (trace === undefined || eventCount(trace) === 0) {
     return await fail(out, path, diagnostics, options);
   }
   out.diagnostics(diagnostics);
   const wanted = wantedSettings(options.settings);
   if (wanted.diagnostics.length > 0) return await fail(out, path, wanted.diagnostics, options);
-  prepareFor(trace.events.rows);
+  prepareFor(eventCount(trace));
   const kernel = releaseNamed(options.kernel).name;
   const data = { trace, kernel };
   const isLive = options.quiet !== true && process.stderr.isTTY === true;

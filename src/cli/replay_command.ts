@@ -1,7 +1,8 @@
 /** `faultline replay T` */
 import { releaseNamed, replayReport } from '../replay/index.ts';
-import { readTrace } from '../store/index.ts';
+import { openForReplay } from '../store/index.ts';
 import { prepareFor } from '../sweep/index.ts';
+import { eventCount } from '../trace/index.ts';
 import { replayView } from '../view/index.ts';
 import { EXIT_INPUT, EXIT_OK } from './exit.ts';
 import { cliError } from './input.ts';
@@ -18,13 +19,13 @@ const THP = '/sys/kernel/mm/transparent_hugepage/';
 
 export async function replayCommand(path: string, options: ReplayCommandOptions): Promise<number> {
   const out = new Output(options);
-  const { trace, diagnostics } = await readTrace(path);
+  const { trace, diagnostics } = await openForReplay(path);
   out.diagnostics(diagnostics);
   if (trace === undefined) {
     if (options.json === true) await writeJson({ trace: path, report: null, diagnostics });
     return EXIT_INPUT;
   }
-  prepareFor(trace.events.rows);
+  prepareFor(eventCount(trace));
   const release = releaseNamed(options.kernel);
   const settings = options.set ?? [];
   const { report, refused } = replayReport(trace, { release, settings, samples: SAMPLES });

@@ -17,9 +17,9 @@ export function attachMapping(r: Replay, process: Process, row: number): void {
   const { m } = r;
   const mm = m.task.mm[process.task]!;
   const vma = mappingOf(r, row);
-  const name = r.trace.names[r.trace.events.name[row]!] ?? '';
+  const name = r.trace.names[r.events.name[row]!] ?? '';
   // The lowest file is the program.
-  if (process.image === 0 && name.startsWith('/')) process.image = r.trace.events.name[row]!;
+  if (process.image === 0 && name.startsWith('/')) process.image = r.events.name[row]!;
   if (name === '[heap]' && m.mm.brkStart[mm] === 0) {
     m.mm.brkStart[mm] = vma.start * PAGE_SIZE;
     m.mm.brk[mm] = vma.end * PAGE_SIZE;
@@ -31,7 +31,7 @@ export function attachMapping(r: Replay, process: Process, row: number): void {
 
 /** PRESENT: the pages come as they would have by accesses, and no fault is counted. */
 export function makePresent(r: Replay, process: Process, row: number): void {
-  const e = r.trace.events;
+  const e = r.events;
   const { m } = r;
   const { task } = process;
   const how = e.arg[row]!;

@@ -73,7 +73,7 @@ function placed(r: Replay, process: Process, from: Vpn, to: Vpn, pages: number):
 }
 
 export function mmap(r: Replay, process: Process, row: number): void {
-  const e = r.trace.events;
+  const e = r.events;
   const recorded = e.result[row]!;
   if (recorded < 0) return;
   r.peaks.note(r, process, row);
@@ -141,7 +141,7 @@ function mapUnknown(r: Replay, process: Process, row: number, at: Vpn, pages: nu
 }
 
 export function munmap(r: Replay, process: Process, row: number): void {
-  const e = r.trace.events;
+  const e = r.events;
   if (e.result[row]! < 0) return;
   r.peaks.note(r, process, row);
   const start = e.vpn[row]!;
@@ -154,7 +154,7 @@ export function munmap(r: Replay, process: Process, row: number): void {
 }
 
 export function mremap(r: Replay, process: Process, row: number): void {
-  const e = r.trace.events;
+  const e = r.events;
   const to = e.result[row]!;
   if (to < 0) return;
   r.peaks.note(r, process, row);
@@ -192,7 +192,7 @@ function onPieces(
   row: number,
   call: (at: U64, len: U64) => number,
 ): void {
-  const e = r.trace.events;
+  const e = r.events;
   const start = e.vpn[row]!;
   if (process.addresses.isIdentity) {
     const at = word.fromPage(start, e.offset[row]!);
@@ -213,14 +213,14 @@ function onPieces(
 }
 
 export function mprotect(r: Replay, process: Process, row: number): void {
-  const e = r.trace.events;
+  const e = r.events;
   if (e.result[row]! < 0) return;
   const prot = number(e.arg[row]!);
   onPieces(r, process, row, (at, len) => sysMprotect(r.m, process.task, at, len, prot, -1));
 }
 
 export function madvise(r: Replay, process: Process, row: number): void {
-  const e = r.trace.events;
+  const e = r.events;
   const advice = e.arg[row]!;
   if (advice === MADV_EVERY_TOUCH) {
     if (r.finder !== undefined) watchTouches(r, process, e.vpn[row]!, pagesOf(e.length[row]!));
@@ -248,19 +248,19 @@ function watchTouches(r: Replay, process: Process, start: Vpn, pages: number): v
 }
 
 export function mlock(r: Replay, process: Process, row: number): void {
-  const e = r.trace.events;
+  const e = r.events;
   if (e.result[row]! < 0) return;
   const flags = e.arg[row]!;
   onPieces(r, process, row, (at, len) => sysMlock2(r.m, process.task, at, len, flags));
 }
 
 export function munlock(r: Replay, process: Process, row: number): void {
-  if (r.trace.events.result[row]! < 0) return;
+  if (r.events.result[row]! < 0) return;
   onPieces(r, process, row, (at, len) => sysMunlock(r.m, process.task, at, len));
 }
 
 export function mlockall(r: Replay, process: Process, row: number): void {
-  const e = r.trace.events;
+  const e = r.events;
   if (e.result[row]! < 0) return;
   refused(
     r,
@@ -269,12 +269,12 @@ export function mlockall(r: Replay, process: Process, row: number): void {
 }
 
 export function munlockall(r: Replay, process: Process, row: number): void {
-  if (r.trace.events.result[row]! >= 0) refused(r, sysMunlockall(r.m, process.task));
+  if (r.events.result[row]! >= 0) refused(r, sysMunlockall(r.m, process.task));
 }
 
 /** The break is asked for by its address; what it became is in the result. */
 export function brk(r: Replay, process: Process, row: number): void {
-  const e = r.trace.events;
+  const e = r.events;
   const { mm, task } = r.m;
   const space = task.mm[process.task]!;
   const became = e.result[row]! * PAGE_SIZE + e.arg2[row]!;
@@ -292,7 +292,7 @@ export function brk(r: Replay, process: Process, row: number): void {
 
 /** SysV segments, through the model's own door: what it cannot know, the trace tells. */
 export function shm(r: Replay, process: Process, name: string, row: number): void {
-  const e = r.trace.events;
+  const e = r.events;
   const result = e.result[row]!;
   if (result < 0) return;
   if (name === 'shmat') {
@@ -317,7 +317,7 @@ export function shm(r: Replay, process: Process, name: string, row: number): voi
 const IPC_CREAT = 0o1000;
 
 function shmat(r: Replay, process: Process, row: number): void {
-  const e = r.trace.events;
+  const e = r.events;
   const recorded = e.result[row]!;
   const id = e.arg[row]!;
   const pages = pagesOf(e.length[row]!);
@@ -343,14 +343,14 @@ function shmat(r: Replay, process: Process, row: number): void {
 }
 
 export function ftruncate(r: Replay, process: Process, row: number): void {
-  const e = r.trace.events;
+  const e = r.events;
   if (e.result[row]! < 0 || e.name[row] === 0) return;
   r.peaks.note(r, process, row);
   truncateSetsize(r.m, r.files.inode(e.name[row]!), e.length[row]!);
 }
 
 export function fallocate(r: Replay, process: Process, row: number): void {
-  const e = r.trace.events;
+  const e = r.events;
   if (e.result[row]! < 0 || e.name[row] === 0) return;
   r.peaks.note(r, process, row);
   const inode = r.files.inode(e.name[row]!);

@@ -15,7 +15,7 @@ import type { VmaRow, Vpn } from '../base/index.ts';
 import { ACCESS_READ, leafSlot } from '../mm/memory.ts';
 import type { Machine } from '../mm/mm_types.ts';
 import { OPS_SHMEM, OPS_SHMEM_ANON } from '../mm/vm_flags.ts';
-import { OP_MMAP, type Trace } from '../trace/index.ts';
+import { OP_MMAP, scanEvents, type Trace } from '../trace/index.ts';
 import type { FileBook } from './file_book.ts';
 
 /** Neighbours by the row of the recorded read, ascending; the last row is above every row. */
@@ -93,14 +93,14 @@ function mapsAround(m: Machine, v: VmaRow): boolean {
 const MAP_SHARED = 1;
 
 /** Whether a trace names memory of which something can be hidden. */
-export function mayHide({ names, events }: Trace, files: FileBook): boolean {
-  const named = names.some((_, name) => {
+export function mayHide(trace: Trace, files: FileBook): boolean {
+  let may = trace.names.some((_, name) => {
     const kind = files.kind(name);
     return kind === 'tmpfs' || kind === 'memfd' || kind === 'shared-anon';
   });
-  const { op, arg2, rows } = events;
-  for (let i = 0; i < rows && !named; i++) {
-    if (op[i] === OP_MMAP && (arg2[i]! & MAP_SHARED) !== 0) return true;
-  }
-  return named;
+  if (may) return true;
+  scanEvents(trace, ({ op, arg2, rows }) => {
+    for (let i = 0; i < rows && !may; i++) may = op[i] === OP_MMAP && (arg2[i]! & MAP_SHARED) !== 0;
+  });
+  return may;
 }

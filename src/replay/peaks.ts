@@ -48,7 +48,7 @@ export interface Series {
 const CENSUS_GROWTH = 1.05;
 
 export class Peaks {
-  /** Pages, and the row before which they were in use. */
+  /** Pages, the row before which they were in use, and its time. */
   memory = 0;
   row = 0;
   time = 0;
@@ -86,24 +86,22 @@ export class Peaks {
     return this.#leftOut < 0 ? this.row : this.#leftOut;
   }
 
-  /** To be called before memory of `process` may become less. */
+  /** To be called before memory of `process` may become less, by the event of `row`. */
   note(r: Replay, process: Process, row: number): void {
     const { m } = r;
     const rss = rssOf(m, m.task.mm[process.task]!);
     if (rss > process.peak) process.peak = rss;
-    this.noteMachine(m, row);
-  }
-
-  noteMachine(m: Machine, row: number): void {
     const used = memoryInUse(m);
     if (used <= this.memory) return;
+    const { time, rows } = r.events;
     this.memory = used;
-    this.row = row;
+    this.row = r.window.first + row;
+    this.time = rows === 0 ? 0 : time[Math.min(row, rows - 1)]!;
     this.shmem = m.vmstat[NR_SHMEM]!;
     this.anon = used - this.shmem;
     if (used < this.#censusFrom) return;
     this.#censusFrom = used * CENSUS_GROWTH;
-    this.#leftOut = this.#censusFrom <= this.#expected ? row : -1;
+    this.#leftOut = this.#censusFrom <= this.#expected ? this.row : -1;
     if (this.#leftOut < 0) this.#census = takeCensus(m);
   }
 

@@ -101,7 +101,7 @@ const MAY_ALL = VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC;
 
 /** One MAP row as a mapping of an image, or of a process that was attached to. */
 export function mappingOf(r: Replay, row: number): LayoutVma {
-  const e = r.trace.events;
+  const e = r.events;
   const name = e.name[row]!;
   const text = r.trace.names[name] ?? '';
   const prot = e.arg[row]!;
@@ -147,7 +147,7 @@ function backing(r: Replay, name: number, text: string): { ops: number; file: Fi
  * highest mapping below the stack ends (ld.so, or the vdso where it lies there).
  */
 export function exec(r: Replay, process: Process, row: number): void {
-  const e = r.trace.events;
+  const e = r.events;
   const vmas: LayoutVma[] = [];
   let brkStart = 0;
   let stackTop = STACK_TOP;

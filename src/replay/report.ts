@@ -2,7 +2,13 @@
 import { orderKb } from '../base/index.ts';
 import type { Release } from '../mm/release_types.ts';
 import { MTHP_ITEMS, MTHP_NAMES, VMSTAT_NAMES } from '../mm/vmstat.ts';
-import type { Trace, TraceMeasured, TraceNote } from '../trace/index.ts';
+import {
+  eventCount,
+  type Trace,
+  type TraceMeasured,
+  type TraceNote,
+  timesOf,
+} from '../trace/index.ts';
 import type { SettingWrite } from './boot.ts';
 import type { Census } from './census.ts';
 import { HiddenFinder } from './hidden.ts';
@@ -98,13 +104,11 @@ export function faultCounts(r: Replay): FaultCounts {
 
 export function peakMemory(r: Replay): PeakMemory {
   const { peaks, trace } = r;
-  const { time, rows } = trace.events;
-  const row = Math.min(peaks.row, rows - 1);
   return {
     memory: peaks.memory * 4096,
     anon: peaks.anon * 4096,
     shmem: peaks.shmem * 4096,
-    time: row < 0 ? 0 : time[row]!,
+    time: peaks.memory === 0 ? timesOf(trace).begin : peaks.time,
     rss: processList(r).reduce((most, p) => Math.max(most, p.rss), 0),
   };
 }
@@ -182,7 +186,7 @@ export function replayReport(trace: Trace, options: ReportOptions): Reported {
   const report: ReplayReport = {
     kernel: release.name,
     settings,
-    events: trace.events.rows,
+    events: eventCount(trace),
     recorded: replay.tally.recorded,
     measured: trace.meta.measured,
     predicted: predict(trace.meta.measured, base, baselineOf(replay)),

@@ -4,6 +4,7 @@ import type { Machine } from '../mm/mm_types.ts';
 import { DEFAULT_KERNEL, findKernel } from '../mm/release.ts';
 import type { Release } from '../mm/release_types.ts';
 import {
+  eventCount,
   OP_BRK,
   OP_EXEC,
   OP_EXIT,
@@ -28,6 +29,7 @@ import {
   OP_SHMGET,
   OP_TOUCH,
   type Trace,
+  timesOf,
 } from '../trace/index.ts';
 import { attachMapping, makePresent } from './attach.ts';
 import { bootFor, placementOf, type SettingWrite } from './boot.ts';
@@ -65,32 +67,6 @@ export interface ReplayOptions {
 export interface Replayed {
   readonly replay: Replay;
   readonly refused: readonly SettingWrite[];
-}
-
-/** The row where each of `n` equal parts of the recording's time ends, and the time. */
-function sampleRows(trace: Trace, n: number, rows: number): { row: number; time: number }[] {
-  const { time } = trace.events;
-  const begin = rows > 0 ? time[0]! : 0;
-  const span = rows > 0 ? time[rows - 1]! - begin : 0;
-  const found: { row: number; time: number }[] = [];
-  let row = 0;
-  for (let i = 1; i <= n; i++) {
-    const at = begin + (span * i) / n;
-    if (span === 0) row = Math.floor((rows * i) / n);
-    else {
-      // Ascending, so that a search from the last row on is one pass.
-      let low = row;
-      let high = rows;
-      while (low < high) {
-        const mid = (low + high) >> 1;
-        if (time[mid]! <= at) low = mid + 1;
-        else high = mid;
-      }
-      row = low;
-    }
-    found.push({ row: i === n ? rows : row, time: at });
-  }
-  return found;
 }
 
 export function startReplay(trace: Trace, options: ReplayOptions): Replayed {
@@ -145,29 +121,68 @@ function recordedMachine(trace: Trace, release: Release): Recorded {
   return found;
 }
 
-/** Runs the events: all, or those before `until`. */
+/** Runs the events: all, with samples at the end of equal parts of their time, or those before `until`. */
 export function runReplay(r: Replay, options: ReplayOptions): void {
-  const rows = Math.min(options.until ?? r.trace.events.rows, r.trace.events.rows);
+  const count = eventCount(r.trace);
+  const rows = Math.min(options.until ?? count, count);
+  const { begin, end } = timesOf(r.trace);
   const samples = options.samples ?? 0;
-  let from = 0;
-  for (const { row, time } of sampleRows(r.trace, samples, rows)) {
-    runRows(r, from, row);
+  for (let i = 1; i <= samples; i++) {
+    const time = begin + ((end - begin) * i) / samples;
+    if (i === samples) runTo(r, rows);
+    else if (begin === end) runTo(r, Math.floor((rows * i) / samples));
+    else runUntil(r, time, rows);
     r.peaks.sample(r, time);
-    from = Math.max(from, row);
   }
-  runRows(r, from, rows);
-  for (const process of r.processes.values()) r.peaks.note(r, process, rows);
+  runTo(r, rows);
+  for (const process of r.processes.values()) r.peaks.note(r, process, rows - r.window.first);
+}
+
+/** Runs the events before row `to` of the trace. */
+function runTo(r: Replay, to: number): void {
+  while (r.next < to) {
+    if (r.next === r.window.end) r.window.advance();
+    const { first, end } = r.window;
+    const stop = Math.min(to, end);
+    runRows(r, r.next - first, stop - first);
+    r.next = stop;
+  }
+}
+
+/** Runs the events up to a time, and not beyond row `most`. */
+function runUntil(r: Replay, time: number, most: number): void {
+  while (r.next < most) {
+    if (r.next === r.window.end) r.window.advance();
+    const { first, end } = r.window;
+    const stop = Math.min(most, end);
+    const row = first + firstLater(r.events.time, time, r.next - first, stop - first);
+    runTo(r, row);
+    if (row < stop) return;
+  }
+}
+
+/** The first of the rows [from, to) whose time is above `time`, or `to`. */
+function firstLater(times: Float64Array, time: number, from: number, to: number): number {
+  let low = from;
+  let high = to;
+  while (low < high) {
+    const mid = (low + high) >> 1;
+    if (times[mid]! <= time) low = mid + 1;
+    else high = mid;
+  }
+  return low;
 }
 
 function runRows(r: Replay, from: number, to: number): void {
-  const { op, pid } = r.trace.events;
+  const { op, pid } = r.events;
+  const { first } = r.window;
   let process: Process | undefined;
   for (let i = from; i < to; i++) {
     if (process === undefined || process.pid !== pid[i]!) process = processOf(r, pid[i]!);
     if (op[i] === OP_TOUCH) {
-      if (r.finder !== undefined) r.row = i;
+      if (r.finder !== undefined) r.row = first + i;
       touch(r, process, i);
-      if (i === r.hidden.row[r.hiddenNext]) touchHidden(r, process, i);
+      if (first + i === r.hidden.row[r.hiddenNext]) touchHidden(r, process, first + i);
       continue;
     }
     runEvent(r, process, i);
@@ -177,7 +192,7 @@ function runRows(r: Replay, from: number, to: number): void {
 }
 
 function runEvent(r: Replay, process: Process, i: number): void {
-  const e = r.trace.events;
+  const e = r.events;
   switch (e.op[i]) {
     case OP_MMAP:
       calls.mmap(r, process, i);

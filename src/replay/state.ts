@@ -2,7 +2,7 @@
 import type { TaskRow, Vpn } from '../base/index.ts';
 import type { Kernel, KernelState } from '../kernel/index.ts';
 import type { Machine } from '../mm/mm_types.ts';
-import type { Trace } from '../trace/index.ts';
+import { type Events, EventWindow, type Trace } from '../trace/index.ts';
 import type { AddressMap } from './address_map.ts';
 import type { FileBook } from './file_book.ts';
 import { type Hidden, type HiddenFinder, NOTHING_HIDDEN } from './hidden.ts';
@@ -33,6 +33,11 @@ export interface Warning {
 
 export class Replay {
   readonly trace: Trace;
+  /** The events under way: rows of `events` are counted from the window's first. */
+  readonly window: EventWindow;
+  readonly events: Events;
+  /** Row of the trace that is next. */
+  next = 0;
   readonly kernel: Kernel;
   readonly m: Machine;
   readonly k: KernelState;
@@ -53,7 +58,7 @@ export class Replay {
   /** What the recording mapped without an event: `hiddenNext` comes next. */
   hidden: Hidden = NOTHING_HIDDEN;
   hiddenNext = 0;
-  /** Row of the event that is executed, kept for the finder. */
+  /** Row of the event that is executed in its trace, kept for the finder. */
   row = 0;
   /** Counts of warnings by code. */
   readonly troubles = new Map<string, number>();
@@ -66,6 +71,8 @@ export class Replay {
     how: { recordedPlaces: boolean; thpDisabled: boolean; sameFaultAround: boolean },
   ) {
     this.trace = trace;
+    this.window = new EventWindow(trace);
+    this.events = this.window.events;
     this.kernel = kernel;
     this.m = kernel.m;
     this.k = kernel.state;

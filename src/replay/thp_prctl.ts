@@ -11,7 +11,7 @@ const PR_SET_THP_DISABLE = 41;
 const EXCEPT_ADVISED = 2;
 
 export function prctl(r: Replay, process: Process, row: number): void {
-  const e = r.trace.events;
+  const e = r.events;
   if (e.arg[row] !== PR_SET_THP_DISABLE || e.result[row]! < 0) return;
   if (!process.execed || r.thpDisabled) return;
   const value = e.arg2[row]!;

@@ -30,7 +30,7 @@ import { KIND_ANON, KIND_COW, KIND_FILE, KIND_SHMEM } from './tally.ts';
 
 /** The accesses of the event of `row`: every page that it reaches. */
 export function touch(r: Replay, process: Process, row: number): void {
-  const { vpn, offset, length, arg, arg2 } = r.trace.events;
+  const { vpn, offset, length, arg, arg2 } = r.events;
   const how = arg[row]!;
   const kind =
     (how & TOUCH_WRITE) !== 0 ? ACCESS_WRITE : (how & TOUCH_EXEC) !== 0 ? ACCESS_EXEC : ACCESS_READ;

@@ -225,6 +225,14 @@ function damage(path: string, good: number, all: number): Diagnostic {
   return traceDiagnostic('warning', 'TRC006', path, message);
 }
 
+/** Events of a trace that can be read row group by row group; 0 of every other file. */
+export function rowsOf(path: string): number {
+  const { open } = openTrace(path);
+  if (open === undefined) return 0;
+  closeSync(open.fd);
+  return open.footer.ours && open.schema === SCHEMA_VERSION ? open.footer.rows : 0;
+}
+
 /**
  * Gives the row groups to `take`, one after the other, in the same memory: a trace of any size. Of
  * a damaged one, those before the damage.

@@ -3,8 +3,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Worker } from 'bullmq';
-import { readTrace } from '../store/index.ts';
-import type { Trace } from '../trace/index.ts';
+import { openForReplay } from '../store/index.ts';
+import { eventCount } from '../trace/index.ts';
 import type { Answer } from './job.ts';
 import { prepareFor } from './long_run.ts';
 import { type Runner, startThreads } from './pool.ts';
@@ -43,17 +43,24 @@ export async function startWorker(
   const redis = await connect(url);
   const folder = mkdtempSync(join(tmpdir(), 'faultline-worker-'));
   const runners = new Map<string, Promise<Runner>>();
+  let files = 0;
 
   const load = async (hash: string, kernel: string): Promise<Runner> => {
     const bytes = await redis.getBuffer(traceKey(hash));
     if (bytes === null) throw new Error('the trace is no longer in the queue');
-    const path = join(folder, hash);
+    const path = join(folder, `${hash}-${files++}`);
     writeFileSync(path, bytes);
-    const [threads, { trace }] = await Promise.all([startThreads(jobs), readTrace(path, true)]);
-    rmSync(path);
+    const [threads, { trace }] = await Promise.all([startThreads(jobs), openForReplay(path, true)]);
     if (trace === undefined) throw new Error('the trace in the queue cannot be read');
-    prepareFor(trace.events.rows);
-    return threads.runner({ trace: trace as Trace, kernel });
+    prepareFor(eventCount(trace));
+    const runner = threads.runner({ trace, kernel });
+    return {
+      ...runner,
+      close: async () => {
+        await runner.close();
+        rmSync(path, { force: true });
+      },
+    };
   };
 
   const runnerFor = async ({ trace, kernel }: QueuedJob): Promise<Runner> => {

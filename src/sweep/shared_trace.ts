@@ -1,10 +1,16 @@
-/** A trace whose columns several threads read: they lie in shared memory, and are not copied. */
+/**
+ * A trace that several threads read. Its columns lie in shared memory, and are not copied; one that
+ * comes in parts is opened by each thread.
+ */
+import { joinParts, type PartedTrace, partedOf } from '../store/index.ts';
 import { EVENT_COLUMNS, type Events, type Trace } from '../trace/index.ts';
 
 /** What goes to a worker: shared buffers by reference, the rest as a copy. */
-export type SharedTrace = Trace;
+export type SharedTrace = Trace | PartedTrace;
 
 export function shareTrace(trace: Trace): SharedTrace {
+  const parted = partedOf(trace);
+  if (parted !== undefined) return parted;
   // Read into shared memory already.
   if ((trace.events.vpn.buffer as unknown) instanceof SharedArrayBuffer) return trace;
   const events: Record<string, unknown> = { rows: trace.events.rows };
@@ -16,4 +22,9 @@ export function shareTrace(trace: Trace): SharedTrace {
     events[name] = shared;
   }
   return { meta: trace.meta, names: trace.names, events: events as unknown as Events };
+}
+
+/** In the thread. */
+export function receiveTrace(shared: SharedTrace): Trace {
+  return 'events' in shared ? shared : joinParts(shared);
 }

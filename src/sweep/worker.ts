@@ -1,12 +1,13 @@
 /** A thread of the pool: it keeps its machine from job to job. */
 import type { Trial } from '../advise/index.ts';
-import { type Answer, answer, type Job, makeTrial, type SweepData } from './job.ts';
+import { type Answer, answer, type Job, makeTrial } from './job.ts';
+import { receiveTrace, type SharedTrace } from './shared_trace.ts';
 
 export interface ThreadJob {
   /** Equal for all jobs of one trace and kernel. */
   readonly sweep: number;
   /** The columns are shared memory: they arrive as they are, however large. */
-  readonly data: SweepData;
+  readonly data: { readonly trace: SharedTrace; readonly kernel: string };
   readonly job: Job;
 }
 
@@ -15,7 +16,8 @@ let trial: Trial | undefined;
 
 export default function run(asked: ThreadJob): Answer {
   if (trial === undefined || sweep !== asked.sweep) {
-    trial = makeTrial(asked.data);
+    const { trace, kernel } = asked.data;
+    trial = makeTrial({ trace: receiveTrace(trace), kernel });
     sweep = asked.sweep;
   }
   return answer(trial, asked.job);

@@ -1,5 +1,6 @@
 export * from './builder.ts';
 export { ByteSink } from './byte_sink.ts';
+export * from './event_window.ts';
 export * from './events.ts';
 export * from './meta.ts';
 export * from './ops.ts';

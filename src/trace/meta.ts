@@ -1,4 +1,5 @@
 /** What a trace says of itself: where it comes from, and what it cannot tell. */
+import type { EventParts } from './event_window.ts';
 import type { Events } from './events.ts';
 
 /**
@@ -102,7 +103,9 @@ export interface TraceMeasured {
 export interface Trace {
   meta: TraceMeta;
   names: string[];
+  /** All events, or none where they come in `parts` (event_window.ts). */
   events: Events;
+  parts?: EventParts;
 }
 
 export function emptyMeta(mode: TraceMode, tool: string): TraceMeta {
