@@ -80,7 +80,7 @@ export async function openSession(options: SessionOptions): Promise<HostSession 
   }
   await host.close();
   const whose = options.place.kind === 'vm' ? options.place.image : HOST_FILE;
-  const hint = '`--kernel 6.10` compares it with the oldest that is modelled';
+  const hint = '`--kernel 6.1` compares it with the oldest that is modelled';
   return refusal('CLI007', whose, `no modelled kernel stands for ${release}`, hint);
 }
 

@@ -25,7 +25,7 @@ import {
 } from '../mm/fs_types.ts';
 import { sizeKnown } from './assume.ts';
 import { fileOf } from './fd_table.ts';
-import { fileName, isPidfd, isRegular, writeFile } from './file_io.ts';
+import { fileName, isPidfd, isPidfsFile, isRegular, writeFile } from './file_io.ts';
 import { readFile } from './file_read.ts';
 import { knobFor, writeProc } from './proc_paths.ts';
 import type { CallTable, KernelState } from './state.ts';
@@ -176,7 +176,7 @@ export function positioned(
 ): Outcome {
   if (at < 0) return -EINVAL;
   const file = fileOf(k, t, fd);
-  if (file !== 0 && STREAM.test(fileName(k, file)) && !isPidfd(k, file)) {
+  if (file !== 0 && STREAM.test(fileName(k, file)) && !isPidfsFile(k, file)) {
     return k.observed === undefined ? -ESPIPE : { ignored: OUTSIDE };
   }
   return transfer(k, t, fd, buffer, at);

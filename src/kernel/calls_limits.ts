@@ -228,12 +228,16 @@ function prctl(k: KernelState, t: TaskRow, a: Args): Outcome {
     case PR_GET_THP_DISABLE:
       return getThpDisable(k, t, a);
     case PR_SET_MDWE:
+      if (k.m.release.lacks.includes('PR_SET_MDWE')) return -EINVAL;
       return setMdwe(k, t, a);
     case PR_GET_MDWE:
+      if (k.m.release.lacks.includes('PR_SET_MDWE')) return -EINVAL;
       return anySet(a, 1, 4) ? -EINVAL : k.m.mm.mdwe[k.m.task.mm[t]!]!;
     case PR_SET_MEMORY_MERGE:
+      if (k.m.release.lacks.includes('PR_SET_MEMORY_MERGE')) return -EINVAL;
       return setMemoryMerge(k, t, a);
     case PR_GET_MEMORY_MERGE: {
+      if (k.m.release.lacks.includes('PR_SET_MEMORY_MERGE')) return -EINVAL;
       if (anySet(a, 1, 4)) return -EINVAL;
       return (k.m.mm.defFlags[k.m.task.mm[t]!]! & VM_MERGEABLE) !== 0 ? 1 : 0;
     }

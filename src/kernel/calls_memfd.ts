@@ -1,5 +1,5 @@
 /** memfd_create(2) and memfd_secret(2) (mm/memfd.c, mm/secretmem.c, 6.18). */
-import { EACCES, EINVAL, ENODEV, newRow, type TaskRow } from '../base/index.ts';
+import { EACCES, EINVAL, ENODEV, ENOSYS, newRow, type TaskRow } from '../base/index.ts';
 import { newFile, shmemFileSetup } from '../mm/file.ts';
 import {
   F_SEAL_EXEC,
@@ -33,6 +33,8 @@ function memfdCreate(k: KernelState, t: TaskRow, a: Args): Outcome {
   let flags = a.int(1);
   const huge = (flags & MFD_HUGETLB) !== 0;
   if ((flags & ~(huge ? MFD_ALL | (0x3f << 26) : MFD_ALL)) !== 0) return -EINVAL;
+  const isOlder = m.release.lacks.includes('MFD_EXEC');
+  if (isOlder && (flags & (MFD_EXEC | MFD_NOEXEC_SEAL)) !== 0) return -EINVAL;
   if ((flags & MFD_EXEC) !== 0 && (flags & MFD_NOEXEC_SEAL) !== 0) return -EINVAL;
   const policy = m.settings.memfdNoexec;
   if ((flags & (MFD_EXEC | MFD_NOEXEC_SEAL)) === 0)
@@ -72,6 +74,7 @@ function memfdFile(k: KernelState, t: TaskRow, name: string, flags: number): num
 /** memfd_secret(2). Source: mm/secretmem.c, 6.18. */
 function memfdSecret(k: KernelState, t: TaskRow, a: Args): Outcome {
   const { m } = k;
+  if (m.release.lacks.includes('memfd_secret')) return -ENOSYS;
   if ((a.int(0) & ~O_CLOEXEC) !== 0) return -EINVAL;
   const inode = newRow(m.inode);
   m.inode.kind[inode] = FS_SECRET;

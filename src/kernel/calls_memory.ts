@@ -9,6 +9,7 @@ import {
   EIDRM,
   EINVAL,
   ENOSPC,
+  ENOSYS,
   ESRCH,
   type TaskRow,
   type U64,
@@ -154,9 +155,14 @@ function pkeyAlloc(k: KernelState, t: TaskRow, a: Args): Outcome {
   if (!a.isZero(0) || init.hi !== 0 || (init.lo & ~3) !== 0) return -EINVAL;
   const { pkeys } = k.m.mm;
   const mm = k.m.task.mm[t]!;
-  if (pkeys[mm] !== 0) return -ENOSPC;
+  if (pkeys[mm] !== 0 || k.m.release.pkeysRunOut) return -ENOSPC;
   pkeys[mm] = 1;
   return -EINVAL;
+}
+
+function mseal(k: KernelState, t: TaskRow, a: Args): Outcome {
+  if (k.m.release.lacks.includes('mseal')) return -ENOSYS;
+  return sysMseal(k.m, t, a.u64(0), a.u64(1), a.u64(2));
 }
 
 export const MEMORY_CALLS: CallTable = {
@@ -192,7 +198,7 @@ export const MEMORY_CALLS: CallTable = {
   munlockall: ['', (k, t) => sysMunlockall(k.m, t)],
   msync: ['uuu', (k, t, a) => sysMsync(k.m, t, a.u64(0), a.u64(1), a.int(2))],
   mincore: ['uu|a', mincore],
-  mseal: ['uu|u', (k, t, a) => sysMseal(k.m, t, a.u64(0), a.u64(1), a.u64(2))],
+  mseal: ['uu|u', mseal],
   remap_file_pages: [
     'uuuu|u',
     (k, t, a) => {

@@ -260,6 +260,8 @@ const PIDFD_THREAD = 0x80;
 
 function pidfdOpen(k: KernelState, t: TaskRow, a: Args): Outcome {
   const pid = a.int(0);
+  const noThreads = k.m.release.lacks.includes('PIDFD_THREAD') && (a.int(1) & PIDFD_THREAD) !== 0;
+  if (k.observed === undefined && noThreads) return -EINVAL;
   if (k.observed === undefined && (pid <= 0 || (a.int(1) & ~0x880) !== 0)) return -EINVAL;
   if (k.observed === undefined) {
     const target = k.byPid.get(pid);

@@ -34,11 +34,12 @@ import {
   FS_ZERO,
   INODE_SIZE_UNKNOWN,
 } from '../mm/fs_types.ts';
+import type { Release } from '../mm/release_types.ts';
 import { SGP_FALLOC, shmemGetFolio, shmemResult } from '../mm/shmem.ts';
 import { punchHole, truncateSetsize, undoFallocate, zeroPartialPages } from '../mm/truncate.ts';
 import { mayOpen, pathArg } from './calls_open.ts';
 import { fileOf } from './fd_table.ts';
-import { fileName, isPidfd, isRegular } from './file_io.ts';
+import { fileName, isPidfd, isPidfsFile, isRegular } from './file_io.ts';
 import type { CallTable, KernelState } from './state.ts';
 import type { Args, Outcome } from './values.ts';
 
@@ -89,7 +90,7 @@ function ftruncate(k: KernelState, t: TaskRow, a: Args): Outcome {
   const file = fileOf(k, t, a.int(0));
   if (file === 0) return k.observed === undefined ? -EBADF : { ignored: OUTSIDE };
   const inode = k.m.file.inode[file]!;
-  if (isPidfd(k, file)) return -EOPNOTSUPP;
+  if (isPidfsFile(k, file)) return -EOPNOTSUPP;
   if (!isRegular(k, inode) || (k.m.file.mode[file]! & FMODE_WRITE) === 0) return -EINVAL;
   return setSize(k, t, inode, bytes);
 }
@@ -151,7 +152,7 @@ function fallocate(k: KernelState, t: TaskRow, a: Args): Outcome {
   if ((m.file.mode[file]! & FMODE_WRITE) === 0) return -EBADF;
   const inode = m.file.inode[file]!;
   const kind = m.inode.kind[inode]!;
-  if (isPidfd(k, file)) return -EOPNOTSUPP;
+  if (isPidfd(k, file)) return pidfdFallocate(m.release.pidfd);
   if (kind === FS_NO_MMAP || kind === FS_ZERO)
     return /^pipe:/.test(fileName(k, file)) ? -ESPIPE : -ENODEV;
   if (offset + length >= MAX_FILE_SIZE) return -EFBIG;
@@ -159,6 +160,12 @@ function fallocate(k: KernelState, t: TaskRow, a: Args): Outcome {
   if (kind === FS_DISK) return diskFallocate(k, t, inode, mode, offset, length);
   if (kind === FS_SECRET) return -EOPNOTSUPP;
   return { unmodelled: 'fallocate on hugetlbfs or a device' };
+}
+
+/** vfs_fallocate() refuses an immutable file before it asks for its operation. */
+function pidfdFallocate(what: Release['pidfd']): Outcome {
+  if (what === 'file') return -EOPNOTSUPP;
+  return what === 'immutable' ? -EPERM : -ENODEV;
 }
 
 function shmemFallocate(

@@ -48,6 +48,11 @@ const UFFD_USER_MODE_ONLY = 1;
 const UFFD_API = 0xaa;
 /** UFFD_FEATURE_* of 6.18: bits 0 to 16. */
 const FEATURES = 0x1ffff;
+const FEATURES_TO_6_3 = 0x1fff;
+
+function isOlder(k: KernelState): boolean {
+  return k.m.release.lacks.includes('newer userfaultfd');
+}
 const FEATURE_EVENT_FORK = 1 << 1;
 const FEATURE_WP_UNPOPULATED = 1 << 13;
 const FEATURE_WP_ASYNC = 1 << 15;
@@ -107,7 +112,8 @@ function api(k: KernelState, t: TaskRow, u: Row, s: StructValue): Outcome {
   if (version === undefined || version.hi !== 0 || version.lo !== UFFD_API) return -EINVAL;
   if ((features & FEATURE_EVENT_FORK) !== 0 && !capable(m, t, CAP_SYS_PTRACE)) return -EPERM;
   if ((features & FEATURE_WP_ASYNC) !== 0) features |= FEATURE_WP_UNPOPULATED;
-  if (wanted.hi !== 0 || (features & ~FEATURES) !== 0) return -EINVAL;
+  const known = isOlder(k) ? FEATURES_TO_6_3 : FEATURES;
+  if (wanted.hi !== 0 || (features & ~known) !== 0) return -EINVAL;
   if (m.uffd.state[u] === STATE_READY) return -EINVAL;
   if ((features & (FEATURE_WP_ASYNC | FEATURE_WP_UNPOPULATED)) !== 0) {
     return { unmodelled: 'userfaultfd features WP_UNPOPULATED and WP_ASYNC' };
@@ -207,6 +213,10 @@ function writeProtect(k: KernelState, u: Row, s: StructValue): Outcome {
   if ((mode & ~3) !== 0 || mode === 3) return -EINVAL;
   const mm = m.uffd.mm[u]!;
   let any = false;
+  if (!m.release.uffdWpManyVmas) {
+    const first = findVmaIntersection(m, mm, r.start, r.end);
+    if (m.vma.start[first]! > r.start || m.vma.end[first]! < r.end) return -ENOENT;
+  }
   for (let v = findVmaIntersection(m, mm, r.start, r.end); v !== 0 && m.vma.start[v]! < r.end; ) {
     if ((m.vma.flags[v]! & VM_UFFD_WP) === 0) return -ENOENT;
     const from = Math.max(r.start, m.vma.start[v]!);
@@ -255,12 +265,13 @@ function ioctl(k: KernelState, t: TaskRow, a: Args): Outcome {
     case 0x04:
       return fill(k, u, s, UFFD_ZEROPAGE, 1);
     case 0x05:
-      return { unmodelled: 'UFFDIO_MOVE' };
+      return isOlder(k) ? -EINVAL : { unmodelled: 'UFFDIO_MOVE' };
     case 0x06:
       return writeProtect(k, u, s);
     case 0x07:
-      return fill(k, u, s, UFFD_CONTINUE, 3);
+      return fill(k, u, s, UFFD_CONTINUE, isOlder(k) ? 1 : 3);
     case 0x08:
+      if (isOlder(k)) return -EINVAL;
       return fill(k, u, s, UFFD_POISON, 1);
   }
   return -EINVAL;

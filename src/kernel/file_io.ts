@@ -212,6 +212,11 @@ export function isPidfd(k: KernelState, file: FileRow): boolean {
   return k.special.get(file)?.kind === 'pidfd';
 }
 
+/** Before pidfs (6.9) a pidfd was one of the nameless descriptors. */
+export function isPidfsFile(k: KernelState, file: FileRow): boolean {
+  return isPidfd(k, file) && k.m.release.pidfd !== 'no file';
+}
+
 /** The name it was opened by. */
 export function fileName(k: KernelState, file: FileRow): string {
   return k.m.names[k.m.file.name[file]!]!;

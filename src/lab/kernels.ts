@@ -26,11 +26,12 @@ const WORDS: { readonly [K in Rule]: (value: Release[K]) => string } = {
   tmpfsWriteOrders: (mask) =>
     mask === 1 << 9 ? 'write() on huge tmpfs: 2 MiB only' : 'write() on huge tmpfs: any order',
   thpAlign: (rule) =>
-    rule === 'from-2M'
-      ? 'anonymous mmap aligned to 2 MiB from 2 MiB on'
-      : rule === 'multiple'
-        ? 'anonymous mmap aligned if a multiple of 2 MiB, with a hint too'
-        : 'anonymous mmap aligned if a multiple of 2 MiB without hint',
+    ({
+      never: 'anonymous mmap not aligned to 2 MiB',
+      'from-2M': 'anonymous mmap aligned to 2 MiB from 2 MiB on',
+      multiple: 'anonymous mmap aligned if a multiple of 2 MiB, with a hint too',
+      'multiple-no-hint': 'anonymous mmap aligned if a multiple of 2 MiB without hint',
+    })[rule],
   wpReuseLarge: (on) => (on ? 'reuses large folios on write' : 'copies from large folios on write'),
   hugeZeroWriteAllocates: (on) =>
     on ? 'write to the huge zero page makes a THP' : 'write to the huge zero page splits it',
@@ -70,6 +71,49 @@ const WORDS: { readonly [K in Rule]: (value: Release[K]) => string } = {
   fileLargeFolios: (on) => (on ? 'large folios in ext4 files' : 'small folios in ext4 files'),
   execReadahead: (on) =>
     on ? 'readahead of code stays in its VMA' : 'readahead of code like of data',
+  lacks: (what) => (what.length === 0 ? 'lacks nothing' : `no ${what.join(', ')}`),
+  kpageflagsOfFolio: (on) =>
+    on ? "kpageflags are the folio's" : "kpageflags of a tail are the tail's own",
+  pagemapHugeZeroFile: (on) =>
+    on
+      ? 'pagemap calls the huge zero folio a file'
+      : 'pagemap does not call the huge zero folio a file',
+  fileFaultsUnderVmaLock: (on) =>
+    on
+      ? 'a fault that waits for a cached page is minor'
+      : 'a fault that waits for a cached page is major',
+  collapseMindsUffd: (on) =>
+    on
+      ? 'MADV_COLLAPSE minds userfaultfd'
+      : 'MADV_COLLAPSE of shared memory does not mind userfaultfd',
+  lockonfaultIsNamed: (on) =>
+    on ? 'smaps says "lf" of a lock on fault' : 'smaps says "??" of a lock on fault',
+  mprotectUnaccounts: (on) =>
+    on
+      ? 'mprotect gives back the account of untouched memory'
+      : 'mprotect keeps the account of memory',
+  stackNohuge: (on) =>
+    on ? 'MAP_STACK has no huge pages' : 'MAP_STACK has huge pages like other memory',
+  uffdPreparesFirst: (on) =>
+    on
+      ? 'UFFDIO_COPY prepares a mapping before it asks if it is registered'
+      : 'UFFDIO_COPY touches no mapping that is not registered',
+  populateTriesAgain: (on) =>
+    on ? 'MADV_POPULATE counts a read as major' : 'MADV_POPULATE counts a read as minor',
+  uffdWpManyVmas: (on) =>
+    on ? 'UFFDIO_WRITEPROTECT over several VMAs' : 'UFFDIO_WRITEPROTECT within one VMA',
+  uffdWpNotifies: (on) =>
+    on
+      ? 'uffd write protection leaves shared memory to faults'
+      : 'uffd write protection ends without a fault in shared memory only',
+  pkeysRunOut: (on) =>
+    on ? 'pkey_alloc without keys is ENOSPC' : 'pkey_alloc without keys is EINVAL',
+  pidfd: (what) =>
+    ({
+      'no file': 'a pidfd is no file',
+      immutable: 'a pidfd is an immutable file',
+      file: 'a pidfd is a file',
+    })[what],
   secretLocks: (on) =>
     on ? 'memory of memfd_secret is locked' : 'memory of memfd_secret is not locked',
   droppable: (on) => (on ? 'MAP_DROPPABLE' : 'no MAP_DROPPABLE'),

@@ -61,11 +61,14 @@ const FLAG_BITS: readonly (readonly [number, number])[] = [
   [13, PAGE_SWAPCACHE],
 ];
 
-/** What kpageflags says of a folio; no bit that we take differs between its pages. */
-export function folioBits(m: Machine, head: number): number {
+/**
+ * What kpageflags says of a page of a folio. Since 6.10 (Release.kpageflagsOfFolio) no bit that we
+ * take differs between its pages.
+ */
+export function folioBits(m: Machine, head: number, pfn = head): number {
   let bits = 0;
-  const low = kpageflagsLow(m, head, head);
-  const high = kpageflagsHigh(m, head, head);
+  const low = kpageflagsLow(m, pfn, head);
+  const high = kpageflagsHigh(m, pfn, head);
   for (const [from, to] of FLAG_BITS) if ((low & (1 << from)) !== 0) bits |= to;
   if ((high & 2) !== 0) bits |= PAGE_MLOCKED;
   if ((m.page.flags[head]! & PG_ANON) !== 0 && (high & 4) !== 0) bits |= PAGE_ANON_EXCLUSIVE;
@@ -147,7 +150,9 @@ export function taskObservation(
         lastNumber = numbers.number(head);
         lastOrder = folioOrder(m, head);
       }
-      put(vpn, map | lastBits, lastNumber, pfn - head, lastOrder, pageMapcount(m, pfn));
+      const own = pfn === head || m.release.kpageflagsOfFolio;
+      const bits = own ? lastBits : folioBits(m, head, pfn);
+      put(vpn, map | bits, lastNumber, pfn - head, lastOrder, pageMapcount(m, pfn));
     });
   }
   return { task: name, vmas, pages, ...sizesOf(m, task) };

@@ -139,7 +139,8 @@ export class PageMatcher {
       } else {
         const head = headOf(m, pfn);
         if (head !== this.#head) this.#take(head);
-        bits |= this.#headBits;
+        const own = pfn === head || m.release.kpageflagsOfFolio;
+        bits |= own ? this.#headBits : folioBits(m, head, pfn);
         number = this.#number;
         place = ((pfn - head) | (this.#order << 24)) >>> 0;
         count = pageMapcount(m, pfn);

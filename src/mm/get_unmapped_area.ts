@@ -184,6 +184,8 @@ function hugetlbGetUnmappedArea(
 /** Does an anonymous (or, before 6.13, any plain) mapping of this length go for 2 MiB alignment? */
 function thpAligns(m: Machine, file: FileRow, hint: Vpn, pages: Pages): boolean {
   switch (m.release.thpAlign) {
+    case 'never':
+      return false;
     case 'from-2M':
       return true;
     case 'multiple':

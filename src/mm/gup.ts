@@ -145,7 +145,10 @@ export function getUserPages(
       m.unmodelled = 'a call that waits for a fault that never ends';
       return -EFAULT;
     }
-    const anew = (foll & (FOLL_MADV_POPULATE | FOLL_KEEPS_LOCK)) !== 0 ? 0 : FAULT_FLAG_ANEW;
+    const again = m.release.populateTriesAgain
+      ? FOLL_MADV_POPULATE | FOLL_KEEPS_LOCK
+      : FOLL_KEEPS_LOCK;
+    const anew = (foll & again) !== 0 ? 0 : FAULT_FLAG_ANEW;
     const flags = anew | ((foll & FOLL_WRITE) !== 0 ? FAULT_FLAG_WRITE : 0);
     error = faultErrno(m, handleMmFault(m, task, v, vpn, flags), foll);
     if (error !== 0) break;

@@ -211,6 +211,7 @@ function hasHole(m: Machine, inode: number, index: number): boolean {
  * never be told. The kernel asks mappings of the page behind the block as well.
  */
 function isWatched(m: Machine, inode: number, index: number): boolean {
+  if (!m.release.collapseMindsUffd) return false;
   const { start, end, pgoff, shareNext } = m.vma;
   for (let v = m.inode.firstVma[inode]!; v !== 0; v = shareNext[v]!) {
     const reaches = pgoff[v]! <= index + 512 && pgoff[v]! + (end[v]! - start[v]!) > index;

@@ -394,7 +394,12 @@ export function doMadvise(
   const start = word.pageOf(addr);
   const end = start + pagesAligned(len);
   if (advice === MADV_POPULATE_READ || advice === MADV_POPULATE_WRITE) {
-    return populateRange(m, task, mm, start, end, advice === MADV_POPULATE_WRITE);
+    const write = advice === MADV_POPULATE_WRITE;
+    if (m.release.populateTriesAgain) return populateRange(m, task, mm, start, end, write);
+    return walkVmas(m, mm, start, end, (v, from, to) => {
+      const error = populateRange(m, task, mm, from, to, write);
+      return error !== 0 ? error : v;
+    });
   }
   if (m.release.sealsCheckedFirst && !mayModifyAll(m, mm, start, end, advice)) return -EPERM;
   return walkVmas(m, mm, start, end, (v, from, to) => vmaBehavior(m, task, v, from, to, advice));

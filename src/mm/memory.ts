@@ -222,7 +222,7 @@ export function handleMmFault(
   const vmf = m.vmf;
   let attempt = flags;
   let major = 0;
-  let underVmaLock = (flags & FAULT_FLAG_USER) !== 0;
+  let underVmaLock = (flags & FAULT_FLAG_USER) !== 0 && m.release.fileFaultsUnderVmaLock;
   for (;;) {
     beginFault(m, vmf, task, v, vpn, attempt);
     if (m.why !== null) m.why.note('fault-begin', -1, vpn, attempt);

@@ -122,12 +122,12 @@ export function vmProtBits(prot: number): number {
 }
 
 /** calc_vm_flag_bits(). */
-function vmFlagBits(flags: number): number {
+function vmFlagBits(m: Machine, flags: number): number {
   return (
     ((flags & MAP_GROWSDOWN) !== 0 ? VM_GROWSDOWN : 0) |
     ((flags & MAP_LOCKED) !== 0 ? VM_LOCKED : 0) |
     ((flags & MAP_SYNC) !== 0 ? VM_SYNC : 0) |
-    ((flags & MAP_STACK) !== 0 ? VM_NOHUGEPAGE : 0)
+    ((flags & MAP_STACK) !== 0 && m.release.stackNohuge ? VM_NOHUGEPAGE : 0)
   );
 }
 
@@ -232,7 +232,7 @@ export function doMmap(m: Machine, task: TaskRow, r: MmapRequest): Vpn | Errno {
   const vm: VmFlags = {
     flags:
       vmProtBits(prot) |
-      vmFlagBits(flags) |
+      vmFlagBits(m, flags) |
       (m.mm.defFlags[mm]! & ~VM_MERGEABLE) |
       VM_MAYREAD |
       VM_MAYWRITE |

@@ -240,7 +240,7 @@ export function mprotectFixup(
       wanted |= VM_ACCOUNT;
     }
   } else if ((old & VM_ACCOUNT) !== 0 && vmaIsAnonymous(m, v) && m.vma.anonVma[v] === 0) {
-    wanted &= ~VM_ACCOUNT;
+    if (m.release.mprotectUnaccounts) wanted &= ~VM_ACCOUNT;
   }
   const held = vmaModifyFlags(m, v, start, end, wanted, flags2);
   if (held < 0) {

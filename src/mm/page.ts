@@ -53,7 +53,8 @@ export function kpageflagsLow(m: Machine, pfn: Pfn, head: Pfn): number {
   if ((m.page.flags[pfn]! & PG_BUDDY) !== 0) return 1 << KPF.BUDDY;
   if (pfn >= m.wilderness) return 0;
   let word = 0;
-  for (const [flag, bit] of COPIED) if ((flags & flag) !== 0) word |= 1 << bit;
+  const told = m.release.kpageflagsOfFolio ? flags : m.page.flags[pfn]!;
+  for (const [flag, bit] of COPIED) if ((told & flag) !== 0) word |= 1 << bit;
   if (folioMapped(m, head)) word |= 1 << KPF.MMAP;
   if ((flags & PG_ANON) !== 0) word |= 1 << KPF.ANON;
   if ((flags & PG_SWAPCACHE) !== 0 && (flags & PG_SWAPBACKED) !== 0) word |= 1 << KPF.SWAPCACHE;
@@ -65,7 +66,8 @@ export function kpageflagsLow(m: Machine, pfn: Pfn, head: Pfn): number {
 /** High half. */
 export function kpageflagsHigh(m: Machine, pfn: Pfn, head: Pfn): number {
   if (isHugeZero(m, pfn)) return 0;
-  const flags = m.page.flags[head]!;
+  // Before 6.10 each page's own: a tail has none of these but PG_anon_exclusive.
+  const flags = m.page.flags[m.release.kpageflagsOfFolio ? head : pfn]!;
   let word = 0;
   if ((flags & PG_RESERVED) !== 0) word |= 1 << (KPF.RESERVED - 32);
   if ((flags & PG_MLOCKED) !== 0) word |= 1 << (KPF.MLOCKED - 32);

@@ -48,6 +48,7 @@ export function pagemapHigh(m: Machine, entry: number, offset: number, isHuge: b
     const page = m.release.pagemapPmdByFirst ? first : first + offset;
     if (first !== m.zeroPfn) high |= pageBits(m, page);
     if (isHuge && !m.release.pagemapPmdFile) high &= ~PM_FILE;
+    if (isHuge && m.release.pagemapHugeZeroFile && first === m.hugeZeroPfn) high |= PM_FILE;
   } else if (isSwapEntry(entry)) {
     high = PM_SWAP | ((entry & PTE_UFFD_WP) !== 0 ? PM_UFFD_WP : 0);
   } else if (isMarker(entry)) {

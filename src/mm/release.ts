@@ -12,6 +12,7 @@ import type { Release } from './release_types.ts';
 const PMD_ONLY = 1 << 9;
 const ALL_SHMEM_ORDERS = 0x3fe;
 const FROM_16K = 0x3fc;
+const NOTHING: Release['lacks'] = [];
 
 const V6_10: Release = {
   name: '6.10',
@@ -59,10 +60,54 @@ const V6_10: Release = {
   selfTakesAnyAdvice: false,
   pidfdSelf: false,
   pidfdThreadIsNoent: false,
+  lacks: NOTHING,
+  kpageflagsOfFolio: true,
+  pagemapHugeZeroFile: false,
+  fileFaultsUnderVmaLock: true,
+  collapseMindsUffd: true,
+  lockonfaultIsNamed: true,
+  mprotectUnaccounts: true,
+  stackNohuge: true,
+  uffdPreparesFirst: true,
+  populateTriesAgain: true,
+  uffdWpManyVmas: true,
+  uffdWpNotifies: true,
+  pkeysRunOut: false,
+  pidfd: 'immutable',
   secretLocks: true,
   fileLargeFolios: false,
   execReadahead: false,
   droppable: false,
+};
+
+const V6_1: Release = {
+  ...V6_10,
+  name: '6.1',
+  title: 'before folios of many sizes: 4 kB and 2 MiB; judged by Debian',
+  source: 'Linux 6.1.192 asked',
+  lacks: [
+    ...(['per-size folios', 'mseal', 'memfd_secret', 'newer userfaultfd', 'PR_SET_MDWE'] as const),
+    ...(['PR_SET_MEMORY_MERGE', 'MFD_EXEC', 'PIDFD_THREAD'] as const),
+  ],
+  kpageflagsOfFolio: false,
+  pagemapHugeZeroFile: true,
+  pagemapPmdFile: true,
+  fileFaultsUnderVmaLock: false,
+  collapseMindsUffd: false,
+  lockonfaultIsNamed: false,
+  mprotectUnaccounts: false,
+  stackNohuge: false,
+  uffdPreparesFirst: false,
+  populateTriesAgain: false,
+  uffdWpManyVmas: false,
+  uffdWpNotifies: false,
+  pkeysRunOut: true,
+  pidfd: 'no file',
+  userPtrMax: true,
+  shmemEligibleFits: true,
+  thpAlign: 'never',
+  uffdFromMinAddr: false,
+  moveEndsUffdWp: true,
 };
 
 /** 6.10 with what the series brings beside finish_fault(): per-size shmem folios. */
@@ -104,7 +149,7 @@ const V6_12: Release = {
   ...V6_11,
   name: '6.12',
   title: 'a partly populated range maps one page; shmem folios from 8 kB; judged by Debian',
-  source: 'Linux 6.12.117 asked: mm/memory.c finish_fault(), mm/shmem.c, mm/vma.c',
+  source: 'Linux 6.12.118 asked: mm/memory.c finish_fault(), mm/shmem.c, mm/vma.c',
   finishFault: finishFault612,
   shmemOrders: ALL_SHMEM_ORDERS,
   withinSizeByOrder: false,
@@ -168,6 +213,20 @@ const V6_18: Release = {
   selfTakesAnyAdvice: true,
   pidfdSelf: true,
   pidfdThreadIsNoent: true,
+  lacks: NOTHING,
+  kpageflagsOfFolio: true,
+  pagemapHugeZeroFile: false,
+  fileFaultsUnderVmaLock: true,
+  collapseMindsUffd: true,
+  lockonfaultIsNamed: true,
+  mprotectUnaccounts: true,
+  stackNohuge: true,
+  uffdPreparesFirst: true,
+  populateTriesAgain: true,
+  uffdWpManyVmas: true,
+  uffdWpNotifies: true,
+  pkeysRunOut: false,
+  pidfd: 'file',
   secretLocks: true,
   fileLargeFolios: true,
   execReadahead: true,
@@ -175,7 +234,7 @@ const V6_18: Release = {
 };
 
 /** In the order of `faultline kernels`. */
-export const KERNELS: readonly Release[] = [V6_10, V1, V1_GUARDED, V6_11, V6_12, V6_18];
+export const KERNELS: readonly Release[] = [V6_1, V6_10, V1, V1_GUARDED, V6_11, V6_12, V6_18];
 
 export const DEFAULT_KERNEL = '6.18';
 

@@ -6,6 +6,21 @@ import type { Vmf } from './vmf.ts';
 /** One finish_fault() variant: maps `vmf.page`, or its whole folio; returns VM_FAULT_* bits. */
 export type FinishFault = (m: Machine, vmf: Vmf) => number;
 
+/** What a release does not have at all: calls, commands, options, files. */
+export type Feature =
+  | 'mseal'
+  /** Without `secretmem.enable=1` at boot, before 6.5. */
+  | 'memfd_secret'
+  /** hugepages-<size>/ below transparent_hugepage/ (6.8). */
+  | 'per-size folios'
+  /** UFFDIO_POISON, UFFDIO_MOVE, UFFDIO_CONTINUE_MODE_WP, the features behind bit 12 (6.4 to 6.8). */
+  | 'newer userfaultfd'
+  | 'PR_SET_MDWE'
+  | 'PR_SET_MEMORY_MERGE'
+  /** MFD_EXEC and MFD_NOEXEC_SEAL (6.3). */
+  | 'MFD_EXEC'
+  | 'PIDFD_THREAD';
+
 /**
  * A kernel that we model: data, and the strategy functions where releases differ in kind. Chosen
  * when the machine is made; nothing in the fault path asks for a version.
@@ -67,8 +82,8 @@ export interface Release {
   readonly withinSizeByOrder: boolean;
   /** Orders that write() and fallocate() may allocate on a huge= tmpfs: 2 MiB only before 6.14. */
   readonly tmpfsWriteOrders: OrderMask;
-  /** Anonymous mmap alignment to 2 MiB: any length from 2 MiB, multiples, multiples without hint. */
-  readonly thpAlign: 'from-2M' | 'multiple' | 'multiple-no-hint';
+  /** Anonymous mmap alignment to 2 MiB: none before 6.7, any length from 2 MiB, multiples, multiples without hint. */
+  readonly thpAlign: 'never' | 'from-2M' | 'multiple' | 'multiple-no-hint';
   /** do_wp_page() may reuse a page of a large folio that only this mm maps (6.15). */
   readonly wpReuseLarge: boolean;
   /** A write to the huge zero page allocates a THP in place (6.13); before, it was split. */
@@ -111,6 +126,37 @@ export interface Release {
   readonly execReadahead: boolean;
   /** Mappings of memfd_secret are VM_LOCKED and count for RLIMIT_MEMLOCK; not in 6.12.118. */
   readonly secretLocks: boolean;
-  /** mseal (6.10) and MAP_DROPPABLE (6.11). */
+  /** Features that it lacks. */
+  readonly lacks: readonly Feature[];
+  /** kpageflags of a page are its folio's (6.10); before, a tail tells little but that it is one. */
+  readonly kpageflagsOfFolio: boolean;
+  /** pagemap says of the huge zero folio that it is of a file (to 6.10). */
+  readonly pagemapHugeZeroFile: boolean;
+  /** A fault on a file that has to wait begins under the VMA's lock and does not count as major (6.6). */
+  readonly fileFaultsUnderVmaLock: boolean;
+  /** MADV_COLLAPSE of shared memory is busy where userfaultfd watches its holes (6.4). */
+  readonly collapseMindsUffd: boolean;
+  /** smaps has a name for VM_LOCKONFAULT, "lf"; before "??". */
+  readonly lockonfaultIsNamed: boolean;
+  /** mprotect takes the account from untouched memory that becomes read-only (6.5). */
+  readonly mprotectUnaccounts: boolean;
+  /** MAP_STACK memory has no huge pages (6.7). */
+  readonly stackNohuge: boolean;
+  /** UFFDIO_COPY and its like prepare the mapping before they look if it is registered (6.9). */
+  readonly uffdPreparesFirst: boolean;
+  /**
+   * MADV_POPULATE_*: a fault that has to wait is tried again as such, a hole ends it (6.9); before, it
+   * is tried anew, and the range is walked VMA by VMA like that of other advice.
+   */
+  readonly populateTriesAgain: boolean;
+  /** UFFDIO_WRITEPROTECT may reach over several VMAs (6.4). */
+  readonly uffdWpManyVmas: boolean;
+  /** While userfaultfd watches writes a shared mapping notifies; private pages are upgraded (6.2). */
+  readonly uffdWpNotifies: boolean;
+  /** pkey_alloc() on a processor without protection keys: ENOSPC, later EINVAL. */
+  readonly pkeysRunOut: boolean;
+  /** What a pidfd is: no file, a file of pidfs that is immutable (6.9), or not (after 6.12). */
+  readonly pidfd: 'no file' | 'immutable' | 'file';
+  /** MAP_DROPPABLE (6.11). */
   readonly droppable: boolean;
 }

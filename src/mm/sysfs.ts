@@ -227,6 +227,7 @@ function sizeFiles(m: Machine, order: Order, out: Map<string, Knob>): void {
   const s = m.settings;
   const dir = `hugepages-${orderKb(order)}kB`;
   const bit = 1 << order;
+  if (m.release.lacks.includes('per-size folios')) return;
   const shmem = m.release.shmemPerSize && (m.release.shmemOrders & bit) !== 0;
   if ((ANON_ORDERS & bit) === 0 && !shmem) return;
   if ((ANON_ORDERS & bit) !== 0) {

@@ -232,7 +232,11 @@ export function vmFlagCodes(m: Machine, v: VmaRow): string[] {
     const set = bit < 32 ? m.vma.flags[v]! >>> bit : m.vma.flags2[v]! >>> (bit - 32);
     if ((set & 1) !== 0 && MNEMONICS[bit] !== '') codes.push(MNEMONICS[bit]!);
   }
-  return m.release.sealIsNamed ? codes : codes.map((code) => (code === 'sl' ? '??' : code));
+  const { sealIsNamed, lockonfaultIsNamed } = m.release;
+  if (sealIsNamed && lockonfaultIsNamed) return codes;
+  const unnamed = (code: string): boolean =>
+    (code === 'sl' && !sealIsNamed) || (code === 'lf' && !lockonfaultIsNamed);
+  return codes.map((code) => (unnamed(code) ? '??' : code));
 }
 
 /** THP_ORDERS_ALL_FILE_DEFAULT. */

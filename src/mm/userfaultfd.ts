@@ -102,6 +102,11 @@ function install(
   return 0;
 }
 
+/** A private mapping has, or now gets, its anon_vma. */
+function isPrepared(m: Machine, v: VmaRow): boolean {
+  return (m.vma.flags[v]! & VM_SHARED) !== 0 || anonVmaPrepare(m, v) === 0;
+}
+
 /**
  * Installs pages over [start, start+pages), stopping at the first that cannot be. Returns how many
  * were installed, or a negative errno when none was. `content` reads page i of the source, once its
@@ -120,7 +125,8 @@ export function mfillAtomic(
   // uffd_lock_vma() prepares the mapping before anyone looks whether it is registered.
   const found = vmaLookup(m, mm, start);
   if (found === 0) return -ENOENT;
-  if ((m.vma.flags[found]! & VM_SHARED) === 0 && anonVmaPrepare(m, found) !== 0) return -ENOMEM;
+  const { uffdPreparesFirst } = m.release;
+  if (uffdPreparesFirst && !isPrepared(m, found)) return -ENOMEM;
   const v = destination(m, mm, start, pages);
   if (v < 0) return v;
   const shared = (m.vma.flags[v]! & VM_SHARED) !== 0;
@@ -129,6 +135,7 @@ export function mfillAtomic(
   const shmem = isShmem(m, v);
   if (m.vma.ops[v] !== OPS_NONE && !shmem) return -EINVAL;
   if (!shmem && what === UFFD_CONTINUE) return -EINVAL;
+  if (!uffdPreparesFirst && !isPrepared(m, v)) return -ENOMEM;
   for (let i = 0; i < pages; i++) {
     const error = fillOne(m, v, start + i, what, wp, shmem && shared, () => content(i));
     if (error !== 0) return i > 0 ? i : error;
@@ -232,7 +239,7 @@ export function uffdWriteProtect(
   protect: boolean,
 ): void {
   const isPrivate = (m.vma.flags[v]! & (VM_WRITE | VM_SHARED)) === VM_WRITE;
-  const upgrade = isPrivate ? CP_TRY_CHANGE_WRITABLE : 0;
+  const upgrade = isPrivate && m.release.uffdWpNotifies ? CP_TRY_CHANGE_WRITABLE : 0;
   changeProtection(m, v, start, end, protect ? CP_UFFD_WP : CP_UFFD_WP_RESOLVE | upgrade);
 }
 

@@ -19,7 +19,8 @@ import {
 export function wantsWriteNotify(m: Machine, v: VmaRow): boolean {
   const flags = m.vma.flags[v]!;
   if ((flags & (VM_WRITE | VM_SHARED)) !== (VM_WRITE | VM_SHARED)) return false;
-  return m.vma.ops[v] === OPS_FILE || (flags & VM_UFFD_WP) !== 0;
+  if (m.vma.ops[v] === OPS_FILE) return true;
+  return (flags & VM_UFFD_WP) !== 0 && m.release.uffdWpNotifies;
 }
 
 /**

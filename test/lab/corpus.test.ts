@@ -84,7 +84,7 @@ describe('on its own kernel', () => {
   });
 });
 
-describe.each(['6.10', '6.11', '6.12', '6.18'])('the laws hold on %s', (kernel) => {
+describe.each(['6.1', '6.10', '6.11', '6.12', '6.18'])('the laws hold on %s', (kernel) => {
   test.each(FILES)('%s', (name) => {
     const report = runOf(name, kernel);
     expect(report.diagnostics).toEqual([]);

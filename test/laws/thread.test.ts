@@ -18,7 +18,7 @@ function thread(kernel: string): { world: World; child: number } {
 }
 
 describe('fork, mremap, write', () => {
-  test.each(['6.10', '6.11', '6.12', '6.18'])('%s keeps every law', (kernel) => {
+  test.each(['6.1', '6.10', '6.11', '6.12', '6.18'])('%s keeps every law', (kernel) => {
     const { world, child } = thread(kernel);
     expect(world.store(child, B, 99)).toBe(0);
     for (let i = 0; i < 4; i++) world.load(child, B + i);

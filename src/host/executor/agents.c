@@ -218,16 +218,22 @@ static int is_zombie_leader(int task) {
   return others && state_of(tasks[task].pid) == 'Z';
 }
 
+/* A thread beside the first, where there is no pidfd for it (PIDFD_THREAD, before 6.9): its pidfd is the process's. */
+static int is_gone_thread(int task) {
+  int process = tasks[task].process;
+  return process != task && syscall(SYS_tgkill, tasks[process].pid, tasks[task].pid, 0) < 0 && errno == ESRCH;
+}
+
 int is_dead(int task) {
   struct pollfd wait = {tasks[task].pidfd, POLLIN, 0};
-  return (poll(&wait, 1, 0) == 1 && wait.revents) || is_zombie_leader(task);
+  return (poll(&wait, 1, 0) == 1 && wait.revents) || is_zombie_leader(task) || is_gone_thread(task);
 }
 
 int await_death(int task) {
   struct pollfd wait = {tasks[task].pidfd, POLLIN, 0};
   for (int waited = 0; waited <= step_limit_ms; waited++) {
     if (poll(&wait, 1, 1) == 1) return 0;
-    if (is_zombie_leader(task)) return 0;
+    if (is_zombie_leader(task) || is_gone_thread(task)) return 0;
   }
   return -1;
 }
