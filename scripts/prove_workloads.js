@@ -67,7 +67,8 @@ export function workloads(folder) {
   /** pgbench of so many clients, 6,000 transactions together. */
   const postgres = (name, about, clients) => ({
     name,
-    recordings: clients > 1 ? 3 : 1,
+    recordings: clients > 1 ? 9 : 1,
+    runs: clients > 1 ? 9 : 3,
     about: `PostgreSQL, 1 GB of shared_buffers, pgbench with ${about}`,
     // Its processes read pages of one shared memory, and each read maps pages around it.
     precise: true,
@@ -118,15 +119,25 @@ export function workloads(folder) {
       name: 'node',
       about: 'node: 400,000 objects and 32 MB of numbers',
       missing: '',
-      // When its collector's threads meet is the clock's choice: two groups of runs, and of recordings.
+      // Whether its marking ends before or after one more scavenge is the clock's choice, and how much
+      // of it a helper thread does.
       recordings: 9,
-      command: [process.execPath, '-e', NODE],
+      runs: 9,
+      command: [process.execPath, '--random-seed=1', '-e', NODE],
+    },
+    {
+      name: 'node-schedule',
+      about: 'the same, with the schedule of its collector fixed, not its threads',
+      missing: '',
+      recordings: 6,
+      runs: 6,
+      command: [process.execPath, '--predictable-gc-schedule', '--random-seed=1', '-e', NODE],
     },
     {
       name: 'node-1',
       about: 'the same with one thread, which makes it deterministic',
       missing: '',
-      command: [process.execPath, '--single-threaded', '-e', NODE],
+      command: [process.execPath, '--single-threaded', '--random-seed=1', '-e', NODE],
     },
     {
       name: 'sort',
