@@ -8,58 +8,11 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { PROGRAMS } from './self_check_programs.js';
 import { traced } from './traced.js';
 
 const MAIN = fileURLToPath(new URL('../bin/faultline.js', import.meta.url));
 const LIMIT_MS = 180000;
-
-/** name, the program that it needs, and its command for sh. */
-export const PROGRAMS = [
-  ['pipeline', 'sort', 'seq 1 20000 | sort -r | head -n 5000 | tail -n 3'],
-  ['sort', 'sort', 'seq 1 200000 > n; sort -R -S 8M n | sort -n -S 4M -o m; cmp n m'],
-  ['awk', 'awk', "seq 1 20000 | awk '{ s[$1 % 97] += $1 } END { for (k in s) print k, s[k] }'"],
-  [
-    'python3',
-    'python3',
-    'python3 -c "import json,re; x=[list(range(i%50)) for i in range(20000)]; print(len(json.dumps(x)))"',
-  ],
-  [
-    'node',
-    'node',
-    'node -e "const a=[];for(let i=0;i<3e5;i++)a.push({i});console.log(JSON.stringify(a).length)"',
-  ],
-  [
-    'perl',
-    'perl',
-    'perl -e \'my %h; $h{$_ % 5000} .= "x" x 40 for 1..60000; print scalar(keys %h)\'',
-  ],
-  [
-    'gcc',
-    'gcc',
-    'printf "#include <stdio.h>\\nint main(void){puts(\\"a\\");}" > a.c && gcc -O2 -o a a.c && ./a',
-  ],
-  [
-    'git',
-    'git',
-    'git init -q . && seq 1 5000 > f && git add f && git -c user.name=a -c user.email=a@b commit -qm a && git log -p',
-  ],
-  ['xz', 'xz', 'seq 1 50000 | xz -2 > n.xz && xz -dc n.xz | tail -n 1'],
-  [
-    'sqlite3',
-    'sqlite3',
-    'sqlite3 db "create table t(a,b); with recursive c(x) as (select 1 union all select x+1 from c where x<20000) insert into t select x, x*x from c; create index i on t(b); select count(*) from t;"',
-  ],
-  [
-    'redis',
-    'redis-server',
-    'redis-server --save "" --appendonly no --port 0 --unixsocket r.sock --daemonize no >/dev/null & for i in 1 2 3 4 5 6 7 8 9; do sleep 1; [ -S r.sock ] && break; done; redis-cli -s r.sock debug populate 20000; redis-cli -s r.sock shutdown nosave; wait',
-  ],
-  [
-    'java',
-    'java',
-    'printf "class A{public static void main(String[] a){System.out.println(1);}}" > A.java && javac A.java && java -Xshare:off -Xmx64m A',
-  ],
-];
 
 function installed(program) {
   return spawnSync('sh', ['-c', `command -v ${program}`]).status === 0;
@@ -198,7 +151,7 @@ const HEAD = [
 
 function row(cells) {
   return cells
-    .map((cell, i) => (i === 0 ? String(cell).padEnd(10) : String(cell).padStart(11)))
+    .map((cell, i) => (i === 0 ? String(cell).padEnd(13) : String(cell).padStart(11)))
     .join('');
 }
 
@@ -217,7 +170,7 @@ async function main() {
     const r = await checkProgram(program, keep);
     if (r.skipped !== undefined || r.failed !== undefined) {
       console.log(
-        `${r.name.padEnd(10)}  ${r.skipped === undefined ? r.failed : `skipped: ${r.skipped}`}`,
+        `${r.name.padEnd(13)}  ${r.skipped === undefined ? r.failed : `skipped: ${r.skipped}`}`,
       );
       if (r.failed !== undefined) worst = 1;
       continue;

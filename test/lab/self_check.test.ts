@@ -16,7 +16,7 @@ const why = whyNot();
 it.skipIf(why !== '')(
   `predicts real programs and their mappings${why === '' ? '' : ` (skipped: ${why})`}`,
   () => {
-    const ran = spawnSync(process.execPath, [SCRIPT, 'perl', 'xz'], { encoding: 'utf8' });
+    const ran = spawnSync(process.execPath, [SCRIPT, 'perl-posix', 'xz'], { encoding: 'utf8' });
     const rows = ran.stdout
       .split('\n')
       .slice(1)
