@@ -44,14 +44,9 @@ function result(times, checksum) {
   return { ns: median(times), least: Math.min(...times), checksum };
 }
 
-/** Milliseconds of rounds before those that count: V8 compiles hot code in its own time. */
-const WARM_UP = 1500;
-
-/** Whether the round that begins counts: none does until V8 has compiled, then `rounds` do. */
-function* countedRounds(rounds) {
-  const until = performance.now() + (rounds > 1 ? WARM_UP : 0);
-  while (performance.now() < until) yield false;
-  for (let round = 0; round < rounds; round++) yield true;
+/** Rounds before those that count: V8 compiles hot code in the background, in its own time. */
+function warmUp(rounds) {
+  return -Math.ceil(rounds / 2);
 }
 
 /** Maps `pages`, touches every `step`-th, unmaps; times the touches, as in a replay of millions. */
@@ -60,21 +55,17 @@ function faults({ pages, rounds }, { shared = false, step = 1, set = () => {} })
   const world = makeWorld(pages + 4096);
   set(world.m.settings);
   const n = pages - (pages % step);
-  const { minflt } = world.m.task;
   const times = [];
-  let taken = 0;
-  for (const counts of countedRounds(rounds)) {
+  for (let round = warmUp(rounds); round < rounds; round++) {
     map(world, AT, n, shared);
-    const before = minflt[world.task];
     const start = cpuNs();
     const failed = touch(world, AT, n, step, ACCESS_WRITE);
     const ns = (cpuNs() - start) / (n / step);
     if (failed !== 0) throw new Error('a touch failed');
-    if (counts) times.push(ns);
-    taken = minflt[world.task] - before;
+    if (round >= 0) times.push(ns);
     unmap(world, AT, n);
   }
-  return result(times, taken);
+  return result(times, world.m.task.minflt[world.task]);
 }
 
 /** Accesses of pages that are mapped, in address order or at random. */
@@ -92,34 +83,33 @@ function mapped({ pages, rounds }, random) {
   }
   const { m, task } = world;
   const times = [];
-  for (const counts of countedRounds(rounds)) {
+  for (let round = warmUp(rounds); round < rounds; round++) {
     const start = cpuNs();
     let sum = 0;
     for (let i = 0; i < pages; i++) sum += access(m, task, order[i], ACCESS_WRITE);
     const ns = (cpuNs() - start) / pages;
     if (sum !== 0) throw new Error('an access failed');
-    if (counts) times.push(ns);
+    if (round >= 0) times.push(ns);
   }
   return result(times, m.task.minflt[task]);
 }
 
 /** Read faults of cached tmpfs pages: each maps 16 by fault-around. */
 function readAround({ pages, rounds }) {
-  prepareFor(Infinity);
   const world = makeWorld(pages + 4096);
   const { m, task } = world;
   map(world, AT, pages, true);
   touch(world, AT, pages, 1, ACCESS_WRITE);
   const times = [];
   let taken = 0;
-  for (const counts of countedRounds(rounds)) {
+  for (let round = warmUp(rounds); round < rounds; round++) {
     world.drop(AT, pages);
     const before = m.task.minflt[task];
     const start = cpuNs();
     touch(world, AT, pages, 1, ACCESS_READ);
     const time = cpuNs() - start;
     taken = m.task.minflt[task] - before;
-    if (counts) times.push(time / taken);
+    if (round >= 0) times.push(time / taken);
   }
   return result(times, taken);
 }
@@ -129,11 +119,11 @@ function randomOps({ count, rounds, file }) {
   if (file !== undefined) writeFileSync(file, list);
   const times = [];
   let got;
-  for (const counts of countedRounds(rounds)) {
+  for (let round = warmUp(rounds); round < rounds; round++) {
     const world = opsWorld();
     const start = cpuNs();
     got = runOps(world, list);
-    if (counts) times.push((cpuNs() - start) / count);
+    if (round >= 0) times.push((cpuNs() - start) / count);
   }
   return { ...result(times, got.hash), faults: got.faults };
 }

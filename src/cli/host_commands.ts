@@ -66,6 +66,11 @@ Exit code: 0 fine, 2 a process is not there, or cannot be looked at.
 const COUNT_MAX = 2 ** 31 - 1;
 const JOBS_MAX = 14;
 
+/** --on, whose default is told by name. */
+function onOption(text: string, parse: (value: string) => unknown): Option {
+  return new Option('--on <kernel>', text).argParser(parse).default(HOST, 'host');
+}
+
 export function addHostCommands(
   program: Command,
   common: (command: Command, all: boolean) => Command,
@@ -78,7 +83,7 @@ export function addHostCommands(
     .argument('<file...>', 'scenarios; - for stdin')
     .option('--pages', 'compare mappings and pages only, not smaps and status (faster)')
     .addOption(new Option('--full', 'what is done without --pages').hideHelp())
-    .option('--on <kernel>', VERIFY_ON_TEXT, parseRealPlace, HOST)
+    .addOption(onOption(VERIFY_ON_TEXT, parseRealPlace))
     .option('-k, --kernel <name>', KERNEL_TEXT, parseKernel)
     .addHelpText('after', VERIFY_HELP)
     .action(async (files, options) => done(await verifyCommand(files, options)));
@@ -93,7 +98,7 @@ export function addHostCommands(
     .option('--minutes <m>', 'stop after m minutes', parseMinutes)
     .option('--seed <s>', 'which programs', parseCount(0, COUNT_MAX), 1)
     .option('--steps <n>', 'steps of a program', parseCount(1, 1000), 20)
-    .option('--on <kernel>', ON_TEXT, parseLivePlace, HOST)
+    .addOption(onOption(ON_TEXT, parseLivePlace))
     .option('-k, --kernel <name>', KERNEL_TEXT, parseKernel)
     .option('--jobs <n>', 'CPUs to use', parseCount(1, JOBS_MAX), jobs)
     .option('--state <dir>', 'where state and findings are kept', '.faultline-fuzz')
@@ -116,7 +121,7 @@ export function addHostCommands(
     .command('host-info')
     .summary('tell what can be asked of the real kernel here')
     .description('Tells the kernel, its settings, and what can and cannot be observed here.')
-    .option('--on <kernel>', ON_TEXT, parseLivePlace, HOST)
+    .addOption(onOption(ON_TEXT, parseLivePlace))
     .option('-k, --kernel <name>', KERNEL_TEXT, parseKernel)
     .addHelpText('after', HOST_INFO_HELP)
     .action(async (options) => done(await hostInfoCommand(options)));

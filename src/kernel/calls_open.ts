@@ -23,6 +23,7 @@ import {
   CAP_FOWNER,
   FMODE_READ,
   FMODE_WRITE,
+  FS_DISK,
   INODE_DIRECTORY,
   O_CLOEXEC,
   O_CREAT,
@@ -36,6 +37,7 @@ import {
 } from '../mm/fs_types.ts';
 import { truncateSetsize } from '../mm/truncate.ts';
 import { capable } from '../mm/util.ts';
+import { allocDelayedBlocks } from '../mm/writeback.ts';
 import { assumeOpen } from './assume.ts';
 import { freeFd, installFd, rawFile } from './fd_table.ts';
 import {
@@ -233,7 +235,10 @@ function relink(
   if (keep && k.names.has(to)) return -EEXIST;
   if (keep && !mayLink(k, t, inode)) return -EPERM;
   if (!keep && !(mayTakeAway(k, t, from) && mayTakeAway(k, t, to))) return -EPERM;
-  if (k.names.has(to)) removeName(k, to);
+  if (k.names.has(to)) {
+    if (!keep && k.m.inode.kind[inode] === FS_DISK) allocDelayedBlocks(k.m, inode);
+    removeName(k, to);
+  }
   k.names.set(to, inode);
   if (keep) k.m.inode.nlink[inode]!++;
   else {

@@ -188,7 +188,8 @@ function copy(k: KernelState, t: TaskRow, u: Row, s: StructValue): Outcome {
   const done = mfillAtomic(m, mm, dst.start, pages, UFFD_COPY, wp, (i) => {
     const at = word.add(src, word.fromNumber(i * 4096));
     if (touchRange(m, t, at, 4096, false) < 4096) return -EFAULT;
-    return word.offsetOf(at) === 0 ? userByte(m, t, at) : m.nextContent++;
+    // Behind the first byte of a page there are zeros, as far as is known.
+    return word.offsetOf(at) === 0 ? userByte(m, t, at) : 0;
   });
   return filled(done, pages);
 }

@@ -13,7 +13,7 @@ import {
   PMD_PAGES,
   type TaskRow,
 } from '../base/index.ts';
-import { diskDirty, diskMapBlock } from '../mm/disk.ts';
+import { diskDirty, diskHasBlock } from '../mm/disk.ts';
 import {
   cacheGet,
   cacheRangeEmpty,
@@ -189,7 +189,7 @@ function commitBlocks(m: Machine, pfn: number, pos: number, room: number, copied
   let dirties = false;
   let unread = false;
   for (let at = first, page = pfn; at < pos + room; at += PAGE_SIZE, page++) {
-    const isNew = diskMapBlock(m, page);
+    const isNew = !diskHasBlock(m, page);
     const isWhole = at >= pos && at + PAGE_SIZE <= pos + room;
     if (!isNew && isWhole) unread = true;
     if (!isNew && at >= pos + n) continue;

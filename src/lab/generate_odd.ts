@@ -7,6 +7,8 @@ export function oddStep(s: GenState): void {
   const size = s.bytes(pages);
   const task = s.taskOf(area);
   const rw = 'PROT_READ|PROT_WRITE';
+  // Locked memory is filled as it grows, which would take a minute.
+  const large = s.lines.some((line) => line.includes('mlock')) ? '64M' : '64G';
   s.put(
     r.pick([
       `${task}: munmap(${at}+1, ${size})`,
@@ -58,7 +60,7 @@ export function oddStep(s: GenState): void {
       `${task}: mremap(${at}, ${size}, ${size}, MREMAP_MAYMOVE|MREMAP_FIXED, 4K)`,
       `${task}: mremap(${at}, ${size}, 0x7fffffff0000, MREMAP_MAYMOVE)`,
       `${task}: mremap(${at}, 1T, 1T, MREMAP_MAYMOVE)`,
-      `${task}: mremap(${at}, ${size}, 64G, MREMAP_MAYMOVE)`,
+      `${task}: mremap(${at}, ${size}, ${large}, MREMAP_MAYMOVE)`,
       `${task}: msync(${at}, 0, MS_SYNC)`,
       `${task}: msync(${at}, -4096, MS_SYNC)`,
       `${task}: msync(${at}, ${size}, 8)`,

@@ -1,8 +1,14 @@
 /**
- * The blocks of a disk. A cached page that has one, or has one reserved (delayed allocation), carries
- * PG_MAPPEDTODISK; blocks are 4 KiB. Where contents are kept, a row stands for the block of a page
- * that left the page cache clean, with what the block holds. A page that is cached again may have a
- * row still; the next one that leaves replaces it. No kernel has such a table.
+ * The blocks of a disk, 4 KiB each. Two flags of a cached page tell how its block stands:
+ *
+ *   neither            a hole
+ *   PG_BUFFER_DIRTY    written to, the block only reserved (delayed allocation)
+ *   PG_MAPPEDTODISK    on the disk
+ *   both               on the disk, and written to since
+ *
+ * Where contents are kept, a row stands for the block of a page that left the page cache clean, with
+ * what the block holds. A page that is cached again may have a row still; the next one that leaves
+ * replaces it. No kernel has such a table.
  *
  * A block comes with write(2), even one that copied nothing, and with the first store through a
  * shared mapping; it goes with a hole or a cut. fallocate(2) reserves blocks that count as none:
@@ -12,30 +18,39 @@ import { freeRow, type InodeRow, newRow, type Pages, type Pfn } from '../base/in
 import type { Machine } from './mm_types.ts';
 import { PG_BUFFER_DIRTY, PG_MAPPEDTODISK } from './page_flags.ts';
 
-/** Gives a cached page a block; true when it had none (buffer_new). */
-export function diskMapBlock(m: Machine, pfn: Pfn): boolean {
-  const f = m.page.flags[pfn]!;
-  m.page.flags[pfn] = f | PG_MAPPEDTODISK;
-  return (f & PG_MAPPEDTODISK) === 0;
+/** Does a cached page have a block (buffer_mapped)? */
+export function diskHasBlock(m: Machine, pfn: Pfn): boolean {
+  return (m.page.flags[pfn]! & (PG_MAPPEDTODISK | PG_BUFFER_DIRTY)) !== 0;
 }
 
 /** Makes the buffers of n cached pages dirty; they have blocks from now on. The folio is the caller's. */
 export function diskDirty(m: Machine, pfn: Pfn, n: Pages): void {
   const { flags } = m.page;
-  for (let i = 0; i < n; i++) {
-    flags[pfn + i] = flags[pfn + i]! | PG_MAPPEDTODISK | PG_BUFFER_DIRTY;
-  }
+  for (let i = 0; i < n; i++) flags[pfn + i] = flags[pfn + i]! | PG_BUFFER_DIRTY;
 }
 
-/** The buffers of n cached pages have been written. */
+/** The buffers of n cached pages are written: what was reserved is on the disk. */
 export function diskClean(m: Machine, pfn: Pfn, n: Pages): void {
   const { flags } = m.page;
-  for (let i = 0; i < n; i++) flags[pfn + i] = flags[pfn + i]! & ~PG_BUFFER_DIRTY;
+  for (let i = 0; i < n; i++) {
+    const f = flags[pfn + i]!;
+    if ((f & PG_BUFFER_DIRTY) === 0) continue;
+    flags[pfn + i] = (f & ~PG_BUFFER_DIRTY) | PG_MAPPEDTODISK;
+  }
 }
 
 /** Does a dirty buffer hold on to a folio of n pages? (fs/buffer.c drop_buffers(), 6.18) */
 export function diskHolds(m: Machine, head: Pfn, n: Pages): boolean {
   for (let i = 0; i < n; i++) if ((m.page.flags[head + i]! & PG_BUFFER_DIRTY) !== 0) return true;
+  return false;
+}
+
+/** Is the block of some page of n only reserved? */
+export function diskDelays(m: Machine, head: Pfn, n: Pages): boolean {
+  for (let i = 0; i < n; i++) {
+    const f = m.page.flags[head + i]!;
+    if ((f & (PG_BUFFER_DIRTY | PG_MAPPEDTODISK)) === PG_BUFFER_DIRTY) return true;
+  }
   return false;
 }
 

@@ -52,6 +52,12 @@ export function doFaultAround(m: Machine, vmf: Vmf): number {
   return filemapMapPages(m, vmf, pgoff + from - pteOff, pgoff + to - pteOff);
 }
 
+/** Some page of the folio is waited for still. */
+function isBeingRead(m: Machine, head: number): boolean {
+  const end = head + folioPages(m, head);
+  return m.reading.some((pfn) => pfn >= head && pfn < end);
+}
+
 /** Next folio worth mapping in [index, last]: its first page there, or -1 (next_uptodate_folio). */
 function nextUptodate(m: Machine, inode: number, index: number, last: number): number {
   const { flags } = m.page;
@@ -61,7 +67,8 @@ function nextUptodate(m: Machine, inode: number, index: number, last: number): n
     if (at < 0) return -1;
     const head = headOf(m, cacheGet(m, inode, at));
     const f = flags[head]!;
-    if ((f & (PG_UPTODATE | PG_READAHEAD | PG_LOCKED)) === PG_UPTODATE) return at;
+    const isReady = (f & (PG_UPTODATE | PG_READAHEAD | PG_LOCKED)) === PG_UPTODATE;
+    if (isReady && (m.reading.length === 0 || !isBeingRead(m, head))) return at;
     at = folioIndex(m, head) + folioPages(m, head);
   }
 }

@@ -20,12 +20,14 @@ import {
   FMODE_READ,
   FMODE_WRITE,
   FS_SHMEM,
+  INODE_DA_ALLOC_CLOSE,
   INODE_NORESERVE,
   O_RDWR,
 } from './fs_types.ts';
 import { internName, type Machine } from './mm_types.ts';
 import { evictInode } from './truncate.ts';
 import { capable, vmEnoughMemory, vmUnacctMemory } from './util.ts';
+import { allocDelayedBlocks } from './writeback.ts';
 
 /** Inode numbers of objects without a name: any that differ. */
 export const FIRST_INO = 1024;
@@ -41,6 +43,10 @@ export function filePut(m: Machine, file: FileRow): void {
   if (left !== 0) return;
   const inode = m.file.inode[file]!;
   if ((m.file.mode[file]! & FMODE_WRITE) !== 0) m.inode.writers[inode]!--;
+  if ((m.inode.flags[inode]! & INODE_DA_ALLOC_CLOSE) !== 0) {
+    m.inode.flags[inode] = m.inode.flags[inode]! & ~INODE_DA_ALLOC_CLOSE;
+    allocDelayedBlocks(m, inode);
+  }
   freeRow(m.file, file);
   inodePut(m, inode);
 }

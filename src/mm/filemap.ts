@@ -16,11 +16,12 @@ import {
   PMD_ORDER,
   type VmaRow,
 } from '../base/index.ts';
-import { diskMapBlock, diskRead } from './disk.ts';
+import { diskRead } from './disk.ts';
 import { allocFolio, folioIndex, folioOrder, folioPut, headOf, setFolioIndex } from './folio.ts';
 import type { Machine } from './mm_types.ts';
 import {
   PG_DIRTY,
+  PG_MAPPEDTODISK,
   PG_PREMATURE,
   PG_READAHEAD,
   PG_SWAPBACKED,
@@ -255,7 +256,9 @@ export function cacheReadFolio(m: Machine, inode: InodeRow, index: number, order
   if (m.disk.live !== 0) {
     for (let i = 0; i < 1 << order; i++) {
       const content = diskRead(m, inode, index + i);
-      if (content >= 0) diskMapBlock(m, head + i);
+      if (content < 0) continue;
+      m.page.flags[head + i] = m.page.flags[head + i]! | PG_MAPPEDTODISK;
+      m.reading.push(head + i);
       if (content > 0) markWritten(m, head + i, content);
     }
   }

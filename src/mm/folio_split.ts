@@ -33,6 +33,7 @@ import {
   PG_MLOCKED,
   PG_MM_SHARED,
   PG_PARTIALLY_MAPPED,
+  PG_READAHEAD,
   PG_SWAPBACKED,
   PG_WRITTEN,
   REF_ONE,
@@ -226,7 +227,8 @@ function splitCached(m: Machine, head: Pfn, at: number, nonUniform: boolean): bo
   const parts = pieces(order, at, nonUniform);
   for (const piece of parts) {
     const pfn = head + piece.offset;
-    carve(m, pfn, piece.order, whole);
+    // The mark for readahead stays with the first piece.
+    carve(m, pfn, piece.order, piece.offset === 0 ? whole : whole & ~PG_READAHEAD);
     mapping[pfn] = inode;
     setFolioIndex(m, pfn, first + piece.offset);
     if (piece.order === 0) counts[pfn] = REF_ONE;

@@ -32,6 +32,8 @@ export const INODE_DIRECTORY = 1 << 5;
 export const INODE_UNEVICTABLE = 1 << 6;
 /** A SysV segment under IPC_RMID: it goes with its last attachment (SHM_DEST). */
 export const INODE_SHM_DEST = 1 << 7;
+/** Cut to nothing: its new blocks are written when a descriptor is closed (EXT4_STATE_DA_ALLOC_CLOSE). */
+export const INODE_DA_ALLOC_CLOSE = 1 << 8;
 
 /** include/linux/fs.h FMODE_*. */
 export const FMODE_READ = 1 << 0;

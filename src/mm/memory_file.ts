@@ -55,6 +55,7 @@ const STOP = VM_FAULT_ERROR | VM_FAULT_NOPAGE | VM_FAULT_RETRY | VM_FAULT_UFFD_W
 export function doFault(m: Machine, vmf: Vmf): number {
   const v = vmf.vma;
   const kind = m.vma.ops[v]!;
+  if ((vmf.flags & FAULT_FLAG_TRIED) === 0 && m.reading.length !== 0) m.reading.length = 0;
   if (kind === OPS_UNKNOWN || kind === OPS_SPECIAL) {
     m.unmodelled ||= 'an access to memory of an image or device that is not known';
     return VM_FAULT_SIGBUS;
@@ -166,6 +167,8 @@ function filemapFault(m: Machine, vmf: Vmf): number {
   if (cacheGet(m, inode, index) === 0 && cacheReadFolio(m, inode, index, 0) === 0) {
     return VM_FAULT_OOM;
   }
+  // A hole is there at once; a block is waited for, and what is read with it comes with it.
+  if (m.reading.includes(cacheGet(m, inode, index))) m.reading.length = 0;
   // Readahead drops the lock; where it is not wanted, the read of the one page does.
   if ((vmf.flags & FAULT_FLAG_TRIED) === 0) return VM_FAULT_MAJOR | VM_FAULT_RETRY;
   vmf.page = cacheGet(m, inode, index);

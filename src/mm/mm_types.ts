@@ -295,6 +295,8 @@ export interface Machine {
   nameIds: Map<string, number>;
   /** The CPU's batch of mlock work in the current call: folios unlocked, 0 for locks. */
   mlockBatch: number[];
+  /** Pages that are being read from blocks of a disk while a fault lasts: locked for all others. */
+  reading: number[];
   /** Context of the fault in progress on CPU 0. */
   vmf: Vmf;
   /** The rule that a program reached and the model does not have; '' = none. */
@@ -383,6 +385,7 @@ export function makeMachine(options: MachineOptions): Machine {
     names: [''],
     nameIds: new Map([['', 0]]),
     mlockBatch: [],
+    reading: [],
     vmf: new Vmf(),
     unmodelled: '',
     why: null,

@@ -58,7 +58,7 @@ export const PG_HWPOISON = 1 << 28;
 /** Lost its last reference while it was mapped or cached: a bug of the modelled kernel. */
 export const PG_PREMATURE = 1 << 29;
 
-/** Page-level, page cache of a disk file: the disk has, or has reserved, a block for this page. */
+/** Page-level, page cache of a disk file: the disk has a block for this page (see disk.ts). */
 export const PG_MAPPEDTODISK = 1 << 30;
 /** Page-level, page cache of a disk file: the buffer of its block is dirty (BH_Dirty). */
 export const PG_BUFFER_DIRTY = 1 << 31;

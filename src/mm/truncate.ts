@@ -3,7 +3,7 @@
  * shmem_undo_range(), 6.18).
  */
 import type { Bytes, InodeRow, Pfn } from '../base/index.ts';
-import { diskDirty, diskForget } from './disk.ts';
+import { diskDirty, diskForget, diskHasBlock } from './disk.ts';
 import {
   cacheFreeRows,
   cacheGet,
@@ -17,7 +17,7 @@ import {
 } from './filemap.ts';
 import { folioIndex, folioOrder, folioPages, headOf, isLarge } from './folio.ts';
 import { splitFileFolio } from './folio_split.ts';
-import { FS_DISK, FS_SHMEM } from './fs_types.ts';
+import { FS_DISK, FS_SHMEM, INODE_DA_ALLOC_CLOSE } from './fs_types.ts';
 import { unmapMappingPages, ZAP_EVEN_COWS } from './memory_zap.ts';
 import type { Machine } from './mm_types.ts';
 import {
@@ -181,6 +181,9 @@ export function truncateSetsize(m: Machine, inode: InodeRow, bytes: Bytes): void
   const old = m.inode.size[inode]!;
   m.inode.size[inode] = bytes;
   const onDisk = m.inode.kind[inode] === FS_DISK;
+  if (onDisk && bytes === 0) {
+    m.inode.flags[inode] = m.inode.flags[inode]! | INODE_DA_ALLOC_CLOSE;
+  }
   if (bytes > old) {
     if (onDisk && old % 4096 !== 0) touchPartialPage(m, inode, Math.floor(old / 4096));
     return;
@@ -228,7 +231,7 @@ function touchPartialPage(m: Machine, inode: InodeRow, index: number): void {
     if (pfn === 0) return;
     m.page.flags[pfn] = m.page.flags[pfn]! & ~PG_UPTODATE;
   }
-  if ((m.page.flags[pfn]! & PG_MAPPEDTODISK) === 0) return;
+  if (!diskHasBlock(m, pfn)) return;
   diskDirty(m, pfn, 1);
   folioAccountDirtied(m, headOf(m, pfn));
 }

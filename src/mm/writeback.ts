@@ -4,7 +4,7 @@
  * Source: mm/page-writeback.c folio_clear_dirty_for_io(), mm/rmap.c folio_mkclean(), 6.18.
  */
 import type { InodeRow, Pfn } from '../base/index.ts';
-import { diskClean } from './disk.ts';
+import { diskClean, diskDelays } from './disk.ts';
 import { cacheGet, cacheNext } from './filemap.ts';
 import { folioIndex, folioPages, headOf } from './folio.ts';
 import type { Machine } from './mm_types.ts';
@@ -46,6 +46,23 @@ export function writebackRange(m: Machine, inode: InodeRow, from: number, to: nu
       flags[head] = flags[head]! & ~(PG_DIRTY | PG_READAHEAD);
       diskClean(m, head, folioPages(m, head));
       m.vmstat[NR_FILE_DIRTY]! -= folioPages(m, head);
+    }
+    at = folioIndex(m, head) + folioPages(m, head);
+  }
+}
+
+/**
+ * Starts writing a file some of whose blocks are only reserved: when it replaces another by its name,
+ * or is closed after it was cut to nothing, so that a crash does not leave it empty.
+ * Source: fs/ext4/inode.c ext4_alloc_da_blocks(), 6.18.
+ */
+export function allocDelayedBlocks(m: Machine, inode: InodeRow): void {
+  const end = Number.POSITIVE_INFINITY;
+  for (let at = cacheNext(m, inode, 0, end); at >= 0; at = cacheNext(m, inode, at, end)) {
+    const head = headOf(m, cacheGet(m, inode, at));
+    if (diskDelays(m, head, folioPages(m, head))) {
+      writebackRange(m, inode, 0, end);
+      return;
     }
     at = folioIndex(m, head) + folioPages(m, head);
   }
