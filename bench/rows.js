@@ -44,9 +44,14 @@ function result(times, checksum) {
   return { ns: median(times), least: Math.min(...times), checksum };
 }
 
-/** Rounds before those that count: V8 compiles hot code in the background, in its own time. */
-function warmUp(rounds) {
-  return -Math.ceil(rounds / 2);
+/** Milliseconds of rounds before those that count: V8 compiles hot code in its own time. */
+const WARM_UP = 1500;
+
+/** Whether the round that begins counts: none does until V8 has compiled, then `rounds` do. */
+function* countedRounds(rounds) {
+  const until = performance.now() + (rounds > 1 ? WARM_UP : 0);
+  while (performance.now() < until) yield false;
+  for (let round = 0; round < rounds; round++) yield true;
 }
 
 /** Maps `pages`, touches every `step`-th, unmaps; times the touches, as in a replay of millions. */
@@ -55,17 +60,21 @@ function faults({ pages, rounds }, { shared = false, step = 1, set = () => {} })
   const world = makeWorld(pages + 4096);
   set(world.m.settings);
   const n = pages - (pages % step);
+  const { minflt } = world.m.task;
   const times = [];
-  for (let round = warmUp(rounds); round < rounds; round++) {
+  let taken = 0;
+  for (const counts of countedRounds(rounds)) {
     map(world, AT, n, shared);
+    const before = minflt[world.task];
     const start = cpuNs();
     const failed = touch(world, AT, n, step, ACCESS_WRITE);
     const ns = (cpuNs() - start) / (n / step);
     if (failed !== 0) throw new Error('a touch failed');
-    if (round >= 0) times.push(ns);
+    if (counts) times.push(ns);
+    taken = minflt[world.task] - before;
     unmap(world, AT, n);
   }
-  return result(times, world.m.task.minflt[world.task]);
+  return result(times, taken);
 }
 
 /** Accesses of pages that are mapped, in address order or at random. */
@@ -83,33 +92,34 @@ function mapped({ pages, rounds }, random) {
   }
   const { m, task } = world;
   const times = [];
-  for (let round = warmUp(rounds); round < rounds; round++) {
+  for (const counts of countedRounds(rounds)) {
     const start = cpuNs();
     let sum = 0;
     for (let i = 0; i < pages; i++) sum += access(m, task, order[i], ACCESS_WRITE);
     const ns = (cpuNs() - start) / pages;
     if (sum !== 0) throw new Error('an access failed');
-    if (round >= 0) times.push(ns);
+    if (counts) times.push(ns);
   }
   return result(times, m.task.minflt[task]);
 }
 
 /** Read faults of cached tmpfs pages: each maps 16 by fault-around. */
 function readAround({ pages, rounds }) {
+  prepareFor(Infinity);
   const world = makeWorld(pages + 4096);
   const { m, task } = world;
   map(world, AT, pages, true);
   touch(world, AT, pages, 1, ACCESS_WRITE);
   const times = [];
   let taken = 0;
-  for (let round = warmUp(rounds); round < rounds; round++) {
+  for (const counts of countedRounds(rounds)) {
     world.drop(AT, pages);
     const before = m.task.minflt[task];
     const start = cpuNs();
     touch(world, AT, pages, 1, ACCESS_READ);
     const time = cpuNs() - start;
     taken = m.task.minflt[task] - before;
-    if (round >= 0) times.push(time / taken);
+    if (counts) times.push(time / taken);
   }
   return result(times, taken);
 }
@@ -119,11 +129,11 @@ function randomOps({ count, rounds, file }) {
   if (file !== undefined) writeFileSync(file, list);
   const times = [];
   let got;
-  for (let round = warmUp(rounds); round < rounds; round++) {
+  for (const counts of countedRounds(rounds)) {
     const world = opsWorld();
     const start = cpuNs();
     got = runOps(world, list);
-    if (round >= 0) times.push((cpuNs() - start) / count);
+    if (counts) times.push((cpuNs() - start) / count);
   }
   return { ...result(times, got.hash), faults: got.faults };
 }

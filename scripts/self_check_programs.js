@@ -125,4 +125,29 @@ until ${pg}/pg_isready -q -h $PWD; do sleep 1; done
 ${pg}/psql -h $PWD -U postgres -c "create table t as select x, x * x as y from generate_series(1, 20000) x" -c "create index on t (y)" -c "set work_mem = 64; select count(*) from (select * from t order by y desc) s" -c "vacuum analyze t" -c "set max_parallel_workers_per_gather = 2; set parallel_setup_cost = 0; set parallel_tuple_cost = 0; set min_parallel_table_scan_size = 0; select sum(y) from t"
 kill -INT $!; wait'`,
   ],
+  [
+    'g++',
+    'g++',
+    'printf "#include <iostream>\\n#include <thread>\\n#include <vector>\\nint main(){std::vector<std::thread> t;for(int i=0;i<4;i++)t.emplace_back([]{std::vector<int>v(1000000);});for(auto&x:t)x.join();std::cout<<1;}" > a.cc && g++ -O1 -pthread -o a a.cc && ./a',
+  ],
+  [
+    'make',
+    'make',
+    'printf "all: a b c d\\n%%:\\n\\tseq 1 20000 | sort -R | md5sum > \\$@\\n" > Makefile; make -j4',
+  ],
+  [
+    'pool',
+    'python3',
+    `python3 -c '
+import multiprocessing as mp
+from multiprocessing import shared_memory
+s = shared_memory.SharedMemory(create=True, size=1 << 20)
+with mp.Pool(3) as p: print(sum(p.map(abs, range(10000))))
+s.close(); s.unlink()'`,
+  ],
+  [
+    'redis-save',
+    'redis-server',
+    'redis-server --save "" --appendonly no --port 0 --unixsocket r.sock --daemonize no >/dev/null & for i in 1 2 3 4 5 6 7 8 9; do sleep 1; [ -S r.sock ] && break; done; redis-cli -s r.sock debug populate 50000; redis-cli -s r.sock bgsave; sleep 2; redis-cli -s r.sock flushall; redis-cli -s r.sock shutdown nosave; wait',
+  ],
 ];
