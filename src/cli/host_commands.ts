@@ -81,7 +81,7 @@ export function addHostCommands(
     .summary('hold the model against the real kernel, step by step')
     .description('Executes scenarios on the model and on this kernel; prints what differs first.')
     .argument('<file...>', 'scenarios; - for stdin')
-    .option('--pages', 'compare mappings and pages only, not smaps and status (faster)')
+    .option('--pages', 'compare mappings and pages only, no smaps, status, statistics (faster)')
     .addOption(new Option('--full', 'what is done without --pages').hideHelp())
     .addOption(onOption(VERIFY_ON_TEXT, parseRealPlace))
     .option('-k, --kernel <name>', KERNEL_TEXT, parseKernel)

@@ -23,6 +23,7 @@ export const CLI_CODES = {
   CLI011: 'a C program that cannot be compiled here',
   CLI012: 'a checkpoint of another check, or none',
   CLI013: 'a recording that cannot answer',
+  CLI014: 'statistics that others moved',
 } as const;
 
 export type CliCode = keyof typeof CLI_CODES;

@@ -27,6 +27,8 @@ export interface HostTranscript extends Transcript {
   readonly blockedSteps: readonly number[];
   /** Statistics after each step, where they were asked for: "hugepages-64kB/stats/nr_anon". */
   readonly stats: readonly (ReadonlyMap<string, number> | undefined)[];
+  /** Nobody else moves them. */
+  readonly quiet: boolean;
   /** What the host could not do, and what went wrong; an error makes the transcript incomplete. */
   readonly notes: readonly Diagnostic[];
 }
@@ -129,6 +131,7 @@ export function assemble(
     expectations,
     blockedSteps: [...blockedSteps],
     stats,
+    quiet: info.where === 'vm',
     layout: info.layout,
     readAheadKb: info.readAheadKb,
     memoryBytes: info.memoryBytes,

@@ -44,6 +44,7 @@ export { DEFAULT_MEMORY, type RunOptions, releaseOf, runProgram, summaryOf } fro
 export {
   type Divergence,
   MASKED,
+  mayBeOthers,
   type OtherTranscript,
   type VerifyResult,
   verifyProgram,

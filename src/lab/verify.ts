@@ -20,8 +20,14 @@ import {
 } from './verify_compare.ts';
 import { filesOf, observeFiles } from './verify_files.ts';
 import { PageMatcher } from './verify_pages.ts';
+import { STATISTIC, StatsMatcher } from './verify_stats.ts';
 
 export { type Divergence, MASKED } from './verify_compare.ts';
+
+/** Another process may have moved what differs: it is worth asking again. */
+export function mayBeOthers(found: Divergence | undefined): boolean {
+  return found?.observable.startsWith(STATISTIC) === true;
+}
 
 export interface VerifyResult {
   readonly divergence?: Divergence;
@@ -52,6 +58,10 @@ export interface OtherTranscript extends Transcript {
   readonly guardMarks?: boolean | undefined;
   /** What could not be seen there. */
   readonly unseen?: readonly Unseen[];
+  /** Statistics after each step, where they were read: "hugepages-64kB/stats/split", "thp_split_pmd". */
+  readonly stats?: readonly (ReadonlyMap<string, number> | undefined)[];
+  /** No other process moves them. */
+  readonly quiet?: boolean;
   /** Its reads of anonymous memory allocate (Settings.anonReadsAllocate). */
   readonly anonReadsAllocate?: boolean;
 }
@@ -85,6 +95,7 @@ class Verification {
   readonly #kernel: ModelKernel;
   readonly #other: OtherTranscript;
   readonly #matcher: PageMatcher;
+  readonly #stats: StatsMatcher;
   #compared = 0;
   #isEndless = false;
 
@@ -102,6 +113,7 @@ class Verification {
     };
     this.#kernel = new ModelKernel({ release, memory, layout, ...more }, firstTask(program));
     this.#other = other;
+    this.#stats = new StatsMatcher(other.quiet === true);
     this.#matcher = new PageMatcher(this.#kernel.m, seenBits(other.unseen ?? []));
     if (other.readAheadKb !== undefined) {
       this.#kernel.m.settings.readAheadPages = other.readAheadKb / 4;
@@ -122,6 +134,7 @@ class Verification {
       const cannot = c.found && cannotAsk(step, this.#other.outcomes[i]);
       if (cannot !== undefined) return this.#result(i, { cannot });
       if (c.found === undefined) this.#observations(c, i);
+      if (c.found === undefined) this.#stats.step(c, this.#kernel.m, this.#other.stats?.[i]);
       this.#compared += c.compared;
       if (c.found !== undefined) return this.#result(i, { divergence: c.found });
     }

@@ -49,7 +49,14 @@ export const MASKED: readonly Masked[] = [
     why: 'a matter of configuration (CONFIG_MEMORY_FAILURE)',
   },
   { what: 'the byte that a load inside a page sees', why: 'the model has the first of each page' },
-  { what: 'statistics', why: 'they count for the whole machine' },
+  {
+    what: 'anon_fault_*, nr_anon* and split_deferred of each size, outside a virtual machine',
+    why: 'they count for the whole machine, and other processes fault too',
+  },
+  {
+    what: 'statistics that are not about large folios; all of them in `fuzz`, recordings and --pages',
+    why: 'they count for the whole machine, where several programs run beside each other',
+  },
 ];
 
 /** As VmFlags has it. */

@@ -59,7 +59,12 @@ import {
   VM_WRITE,
 } from './vm_flags.ts';
 import { pageProt, uffdArmed, uffdMissing } from './vma_prot.ts';
-import { NR_PAGETABLE, THP_COLLAPSE_ALLOC, THP_COLLAPSE_ALLOC_FAILED } from './vmstat.ts';
+import {
+  NR_PAGETABLE,
+  THP_COLLAPSE_ALLOC,
+  THP_COLLAPSE_ALLOC_FAILED,
+  THP_FILE_MAPPED,
+} from './vmstat.ts';
 
 /**
  * A failure that ends the whole call: those of a page or table that is missing, busy or protected
@@ -105,6 +110,13 @@ function collapseAllowed(m: Machine, v: VmaRow): boolean {
   return (orders & (1 << 9)) !== 0;
 }
 
+/** alloc_charge_folio(): the folio that the range is to become; 0 when memory is out. */
+function allocCollapsed(m: Machine): Pfn {
+  const huge = allocFolio(m, 9);
+  m.vmstat[huge === 0 ? THP_COLLAPSE_ALLOC_FAILED : THP_COLLAPSE_ALLOC]! += 1;
+  return huge;
+}
+
 /** hpage_collapse_scan_pmd() and collapse_huge_page(). */
 function collapseAnon(m: Machine, v: VmaRow, vpn: Vpn): number {
   const mm = m.vma.mm[v]!;
@@ -130,8 +142,7 @@ function collapseAnon(m: Machine, v: VmaRow, vpn: Vpn): number {
     if ((m.page.flags[head]! & PG_ANON) === 0) return END;
     if (folioMapcount(m, head) !== folioRefcount(m, head)) return -EAGAIN;
   }
-  const huge = allocFolio(m, 9);
-  m.vmstat[huge === 0 ? THP_COLLAPSE_ALLOC_FAILED : THP_COLLAPSE_ALLOC]! += 1;
+  const huge = allocCollapsed(m);
   if (huge === 0) return -ENOMEM;
   for (let i = 0; i < 512; i++) {
     const pte = m.pt[row * 512 + i]!;
@@ -171,8 +182,13 @@ function collapseShmem(m: Machine, v: VmaRow, vpn: Vpn): number {
   const mm = m.vma.mm[v]!;
   const found = pmdSlot(m, mm, vpn);
   if (found !== 0 && isHugePmd(m.pt[found]!)) return 0;
-  // An extent that is wholly empty counts as truncated (SCAN_TRUNCATED).
-  if (cacheRangeEmpty(m, inode, index, 512)) return END;
+  // An extent that is wholly empty counts as truncated (SCAN_TRUNCATED), which is found out late.
+  if (cacheRangeEmpty(m, inode, index, 512)) {
+    const spare = allocCollapsed(m);
+    if (spare === 0) return -ENOMEM;
+    folioPut(m, spare, 1);
+    return END;
+  }
   let huge = cacheGet(m, inode, index);
   if (huge === 0 || folioOrder(m, headOf(m, huge)) !== 9) {
     huge = collapseCache(m, inode, index);
@@ -196,6 +212,7 @@ function collapseShmem(m: Machine, v: VmaRow, vpn: Vpn): number {
   folioRefAdd(m, huge, 1);
   addRss(m, mm, huge, 512);
   folioAddRmapPmd(m, huge, v);
+  m.vmstat[THP_FILE_MAPPED]! += 1;
   const write = (m.vma.flags[v]! & VM_WRITE) !== 0 ? pageProt(m, v) & PTE_W : 0;
   m.pt[slot] = makePte(huge, (pageProt(m, v) & PTE_P) | write | PTE_A);
   return 0;
@@ -222,8 +239,7 @@ function isWatched(m: Machine, inode: number, index: number): boolean {
 
 /** collapse_file(): the block's pages move into one folio; they are unmapped everywhere. */
 function collapseCache(m: Machine, inode: number, index: number): number {
-  const huge = allocFolio(m, 9);
-  m.vmstat[huge === 0 ? THP_COLLAPSE_ALLOC_FAILED : THP_COLLAPSE_ALLOC]! += 1;
+  const huge = allocCollapsed(m);
   if (huge === 0) return -ENOMEM;
   unmapMappingPages(m, inode, index, index + 511, 0);
   if (hasHole(m, inode, index) && isWatched(m, inode, index)) {

@@ -83,7 +83,9 @@ export function zapPageRange(
     const entry = m.pt[slot]!;
     if (isHugePmd(entry)) {
       if (blockEnd - at === 512) {
-        if ((flags & ZAP_EVEN_COWS) !== 0 || m.vma.ops[v] !== OPS_NONE) zapHugePmd(m, v, slot);
+        const isFile = m.vma.ops[v] !== OPS_NONE;
+        if (byRmap && isFile) splitHugePmd(m, v, slot);
+        else if ((flags & ZAP_EVEN_COWS) !== 0 || isFile) zapHugePmd(m, v, slot);
         at = blockEnd;
         continue;
       }
