@@ -67,7 +67,7 @@ export const MUTATIONS = [
       'minflt: a second fault for the same write',
     ],
     [
-      'folioMarkDirty(m, head);\n  return wpPageReuse',
+      'pageMkwrite(m, vmf, head);\n  return wpPageReuse',
       'return wpPageReuse',
       'dirty pages of a file',
     ],

@@ -142,6 +142,7 @@ describe('the release of a host', () => {
     expect(hostRelease('6.12.1')).toMatchObject({ release: { name: '6.12' }, exact: true });
     expect(hostRelease('6.13.1')).toMatchObject({ release: { name: '6.12' }, exact: false });
     expect(hostRelease('7.2.0')).toMatchObject({ release: { name: '6.18' }, exact: false });
-    expect(hostRelease('6.1.0')).toBeUndefined();
+    expect(hostRelease('6.1.0-57')).toMatchObject({ release: { name: '6.1' }, exact: true });
+    expect(hostRelease('5.15.0')).toBeUndefined();
   });
 });
