@@ -42,7 +42,9 @@ function lockAll(s: GenState): void {
     'MCL_FUTURE|MCL_ONFAULT',
     s.random.pick(['0', '8', 'MCL_ONFAULT']),
   ]);
-  s.put(`${s.task()}: ${s.random.chance(65) ? `mlockall(${flags})` : 'munlockall()'}`);
+  const task = s.task();
+  const locks = s.random.chance(65) && !s.isVast();
+  s.put(`${task}: ${locks ? `mlockall(${flags})` : 'munlockall()'}`);
 }
 
 function lockOnFault(s: GenState): void {

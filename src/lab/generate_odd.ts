@@ -1,5 +1,5 @@
 /** Wrong or odd arguments of the calls on address spaces: the errno must agree too. */
-import type { GenState } from './generate_state.ts';
+import { type GenState, VAST } from './generate_state.ts';
 
 export function oddStep(s: GenState): void {
   const r = s.random;
@@ -7,8 +7,7 @@ export function oddStep(s: GenState): void {
   const size = s.bytes(pages);
   const task = s.taskOf(area);
   const rw = 'PROT_READ|PROT_WRITE';
-  // Locked memory is filled as it grows, which would take a minute.
-  const large = s.lines.some((line) => line.includes('mlock')) ? '64M' : '64G';
+  const large = s.isLocked() ? '64M' : VAST;
   s.put(
     r.pick([
       `${task}: munmap(${at}+1, ${size})`,

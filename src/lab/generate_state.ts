@@ -35,6 +35,9 @@ export interface Range {
 /** A step, or a few that belong together. */
 export type Family = (s: GenState) => void;
 
+/** A size that no machine has. */
+export const VAST = '64G';
+
 export class GenState {
   readonly lines: string[] = [];
   readonly areas: Area[] = [];
@@ -53,6 +56,15 @@ export class GenState {
 
   constructor(random: Random) {
     this.random = random;
+  }
+
+  /** Locked memory of VAST bytes would be filled, which takes a kernel longer than a step may last. */
+  isLocked(): boolean {
+    return this.lines.some((line) => line.includes('mlock'));
+  }
+
+  isVast(): boolean {
+    return this.lines.some((line) => line.includes(`, ${VAST}, MREMAP`));
   }
 
   put(text: string): void {
