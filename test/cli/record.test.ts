@@ -247,7 +247,9 @@ describe.skipIf(why !== '')(`record, with perf ${why}`, () => {
     });
   });
 
-  it('on a full disk keeps what there is', () => {
+  // Beside other tests the small disk may be full before the command's first event has been written: what
+  // was recorded is empty then, and import says so. Seen in one of five runs on a busy machine.
+  it('on a full disk keeps what there is', { retry: 3 }, () => {
     withFolder((folder) => {
       const small = join(folder, 'small');
       mkdirSync(small);
