@@ -18,7 +18,6 @@ import {
   cacheGet,
   cacheRangeEmpty,
   cacheReadFolio,
-  folioAccountDirtied,
   folioMarkDirty,
   markWritten,
   writeOrder,
@@ -197,7 +196,7 @@ function commitBlocks(m: Machine, pfn: number, pos: number, room: number, copied
     dirties = true;
   }
   if (n > 0 || !unread) flags[head] = flags[head]! | PG_UPTODATE;
-  if (dirties) folioAccountDirtied(m, head);
+  if (dirties) folioMarkDirty(m, head);
   return n;
 }
 

@@ -160,6 +160,7 @@ export class Kernel {
     k.observed = this.#observed;
     this.m.unmodelled = '';
     this.m.mlockBatch.length = 0;
+    this.m.reading.length = 0;
     const outcome = spec[1](k, task, new Args(args));
     k.observed = undefined;
     if (this.m.unmodelled !== '') return { unmodelled: this.m.unmodelled };

@@ -23,7 +23,6 @@ import {
   PG_DIRTY,
   PG_MAPPEDTODISK,
   PG_PREMATURE,
-  PG_READAHEAD,
   PG_SWAPBACKED,
   PG_UPTODATE,
   PG_WRITTEN,
@@ -218,15 +217,8 @@ function freeRows(m: Machine, row: number, height: number): void {
   freeTableRow(m, row);
 }
 
-/** folio_mark_dirty() of a page-cache folio; PG_reclaim, which is PG_readahead too, ends with it. */
+/** folio_mark_dirty() of a page-cache folio. */
 export function folioMarkDirty(m: Machine, head: Pfn): void {
-  const { flags } = m.page;
-  flags[head] = flags[head]! & ~PG_READAHEAD;
-  folioAccountDirtied(m, head);
-}
-
-/** __folio_mark_dirty(), for one whose buffers became dirty. */
-export function folioAccountDirtied(m: Machine, head: Pfn): void {
   const { flags } = m.page;
   const f = flags[head]!;
   if ((f & PG_DIRTY) !== 0) return;

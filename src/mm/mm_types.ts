@@ -295,7 +295,10 @@ export interface Machine {
   nameIds: Map<string, number>;
   /** The CPU's batch of mlock work in the current call: folios unlocked, 0 for locks. */
   mlockBatch: number[];
-  /** Pages that are being read from blocks of a disk while a fault lasts: locked for all others. */
+  /**
+   * Pages that are being read from blocks of a disk, locked until the disk answers: at the latest by
+   * the next fault on a file, and by the next call.
+   */
   reading: number[];
   /** Context of the fault in progress on CPU 0. */
   vmf: Vmf;

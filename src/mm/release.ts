@@ -12,7 +12,23 @@ import type { Release } from './release_types.ts';
 const PMD_ONLY = 1 << 9;
 const ALL_SHMEM_ORDERS = 0x3fe;
 const FROM_16K = 0x3fc;
-const NOTHING: Release['lacks'] = [];
+
+/** Answers that 6.1 alone gives otherwise. */
+const SINCE_6_10 = {
+  lacks: [],
+  kpageflagsOfFolio: true,
+  pagemapHugeZeroFile: false,
+  fileFaultsUnderVmaLock: true,
+  collapseMindsUffd: true,
+  lockonfaultIsNamed: true,
+  mprotectUnaccounts: true,
+  stackNohuge: true,
+  uffdPreparesFirst: true,
+  populateTriesAgain: true,
+  uffdWpManyVmas: true,
+  uffdWpNotifies: true,
+  pkeysRunOut: false,
+} as const satisfies Partial<Release>;
 
 const V6_10: Release = {
   name: '6.10',
@@ -60,19 +76,7 @@ const V6_10: Release = {
   selfTakesAnyAdvice: false,
   pidfdSelf: false,
   pidfdThreadIsNoent: false,
-  lacks: NOTHING,
-  kpageflagsOfFolio: true,
-  pagemapHugeZeroFile: false,
-  fileFaultsUnderVmaLock: true,
-  collapseMindsUffd: true,
-  lockonfaultIsNamed: true,
-  mprotectUnaccounts: true,
-  stackNohuge: true,
-  uffdPreparesFirst: true,
-  populateTriesAgain: true,
-  uffdWpManyVmas: true,
-  uffdWpNotifies: true,
-  pkeysRunOut: false,
+  ...SINCE_6_10,
   pidfd: 'immutable',
   secretLocks: true,
   fileLargeFolios: false,
@@ -213,19 +217,7 @@ const V6_18: Release = {
   selfTakesAnyAdvice: true,
   pidfdSelf: true,
   pidfdThreadIsNoent: true,
-  lacks: NOTHING,
-  kpageflagsOfFolio: true,
-  pagemapHugeZeroFile: false,
-  fileFaultsUnderVmaLock: true,
-  collapseMindsUffd: true,
-  lockonfaultIsNamed: true,
-  mprotectUnaccounts: true,
-  stackNohuge: true,
-  uffdPreparesFirst: true,
-  populateTriesAgain: true,
-  uffdWpManyVmas: true,
-  uffdWpNotifies: true,
-  pkeysRunOut: false,
+  ...SINCE_6_10,
   pidfd: 'file',
   secretLocks: true,
   fileLargeFolios: true,

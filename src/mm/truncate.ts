@@ -12,7 +12,6 @@ import {
   cacheReadFolio,
   cacheRemove,
   filePages,
-  folioAccountDirtied,
   folioMarkDirty,
 } from './filemap.ts';
 import { folioIndex, folioOrder, folioPages, headOf, isLarge } from './folio.ts';
@@ -233,7 +232,7 @@ function touchPartialPage(m: Machine, inode: InodeRow, index: number): void {
   }
   if (!diskHasBlock(m, pfn)) return;
   diskDirty(m, pfn, 1);
-  folioAccountDirtied(m, headOf(m, pfn));
+  folioMarkDirty(m, headOf(m, pfn));
 }
 
 /** The last user of an inode without a name is gone: its pages go. */
