@@ -34,7 +34,6 @@ const FALLOC_PUNCH_HOLE = 2;
 const HARMLESS = new Set([
   'munlock',
   'munlockall',
-  'mincore',
   'mseal',
   'prctl',
   'getpid',
@@ -205,6 +204,9 @@ export function effectOf(
     case 'mlock':
     case 'mlock2':
       return ofLock(call, name);
+    case 'mincore':
+      // A vector that is an address is written to memory.
+      return values.length > 2 && word.compare(intOf(call, 2), word.ZERO) !== 0 ? UNKNOWN : NONE;
     case 'msync':
       return { kind: 'none', writesBack: true };
     default:
