@@ -26,6 +26,8 @@ const EARLY_COMM = /:(\d+)\/(\d+)$/;
 export interface PerfOptions {
   /** Processes whose own doings are no part of the trace, nor their children's before an exec. */
   readonly launchers?: readonly number[];
+  /** Children of launchers whose exec is not in the log: theirs is what they do from their birth on. */
+  readonly begun?: readonly number[];
   /** So many programs are executed, one by the other, before the first that counts. */
   readonly execsBefore?: number;
   /** Mappings that perf reports of a process that ran already are known from elsewhere. */
@@ -199,7 +201,8 @@ export class PerfProcesses {
     if (this.#fork !== undefined) this.#endFork(-1);
     const isThread = child === parent;
     if (this.#hidden.has(parent)) {
-      if (!isThread) this.#hidden.add(child);
+      if (this.#options.begun?.includes(child) === true) this.#task(child);
+      else if (!isThread) this.#hidden.add(child);
       return;
     }
     if (isThread) this.#task(parent).threads.add(childTid);

@@ -35,6 +35,8 @@ function execsBefore(mode: TraceMeta['mode'], report: LaunchReport): number {
   return mode === 'unprivileged' ? 2 : 1;
 }
 
+const NO_BEGINNING = 'the recording has faults of the command, but not where it was executed';
+
 export async function convertRaw(raw: RawFolder, options: ConvertOptions): Promise<Converted> {
   const start = await readStart(raw);
   if (start === undefined) {
@@ -49,8 +51,21 @@ export async function convertRaw(raw: RawFolder, options: ConvertOptions): Promi
     return { rows: 0, meta: undefined, diagnostics: [writeFault(error, raw, options.output)] };
   }
   try {
-    const read = await readPerf(raw, start, report, writer, options);
+    let read = await readPerf(raw, start, report, writer, options);
     const found = [...read.diagnostics];
+    const notes = [...options.notes];
+    // Cut off, it may lack the command's exec: that was in the buffer of another processor.
+    const isTorn = options.notes.length > 0 && report.child > 0 && !read.isCut;
+    if (isTorn && writer.rows === 0) {
+      read = await readPerf(raw, start, report, writer, options, [report.child]);
+      if (writer.rows > 0) {
+        found.push(recordDiagnostic('REC004', `${NO_BEGINNING}: its mappings are unknown`));
+        notes.push({
+          code: 'no-exec',
+          text: `T${NO_BEGINNING.slice(1)}: its mappings are unknown.`,
+        });
+      }
+    }
     const lost = read.facts?.lost ?? 0;
     if (lost > 0) {
       const message = `${lost} events were lost: perf could not write as fast as they came; up to that many faults or calls are missing from the trace`;
@@ -62,7 +77,7 @@ export async function convertRaw(raw: RawFolder, options: ConvertOptions): Promi
       found.push(recordDiagnostic('REC003', 'the recording is empty: the command had no event'));
       return { rows: 0, meta: undefined, diagnostics: found };
     }
-    const meta = metaOf(start.meta, report, lost, read, options.notes);
+    const meta = metaOf(start.meta, report, lost, read, notes);
     writer.close(read.names, meta);
     return { rows: writer.rows, meta, diagnostics: found };
   } catch (error) {
@@ -95,6 +110,7 @@ async function readPerf(
   report: LaunchReport,
   writer: TraceWriter,
   options: ConvertOptions,
+  begun: readonly number[] = [],
 ): Promise<PerfRead> {
   const isSoftware = start.meta.mode === 'unprivileged';
   const flags = isSoftware ? SCRIPT_FLAGS_SOFTWARE : SCRIPT_FLAGS;
@@ -124,6 +140,7 @@ async function readPerf(
     launchers: launchers.filter((pid) => pid > 0),
     execsBefore: execsBefore(start.meta.mode, report),
     ignoreEarlyMaps: true,
+    begun,
     ...(report.preloads ? { ownPages: PRELOAD_PAGES } : {}),
   });
   const merge = mergeFor(raw, start, writer);

@@ -247,9 +247,7 @@ describe.skipIf(why !== '')(`record, with perf ${why}`, () => {
     });
   });
 
-  // A known defect on a busy machine, in one of some ten runs: the command's exec was still in the buffer of
-  // another processor when the disk was full, and without it import takes its faults for the launcher's.
-  it('on a full disk keeps what there is', { retry: 3 }, () => {
+  it('on a full disk keeps what there is', () => {
     withFolder((folder) => {
       const small = join(folder, 'small');
       mkdirSync(small);

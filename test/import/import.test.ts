@@ -229,6 +229,20 @@ describe('a log', () => {
     expect(rowsOf(builder, OP_TOUCH)).toHaveLength(2);
   });
 
+  it('without the exec of a launched command has its faults only when told that it began', () => {
+    const text = [
+      ' launcher 100/100 1.000000001: PERF_RECORD_FORK(101:101):(100:100)',
+      ' launcher 100/100 1.000000002: exceptions:page_fault_user: address=0x1000 ip=0x1 error_code=0x6',
+      ' launcher 101/101 1.000000003: exceptions:page_fault_user: address=0x2000 ip=0x1 error_code=0x6',
+      ' launcher 101/101 1.000000004: exceptions:page_fault_user: address=0x3000 ip=0x1 error_code=0x6',
+      '',
+    ].join('\n');
+    const launched = { kind: 'perf' as LogKind, launchers: [100] };
+    expect(read(text, 64, launched).builder.rows).toBe(0);
+    const { builder } = read(text, 64, { ...launched, begun: [101] });
+    expect([...builder.events.pid.subarray(0, builder.rows)]).toEqual([101, 101]);
+  });
+
   it('of a million bad lines makes few diagnostics', () => {
     const log = new LogImport('log', { kind: 'lackey' as LogKind });
     for (let i = 0; i < 10000; i++) log.push('nonsense\n');
