@@ -59,11 +59,21 @@ function compiled(folder: string): string {
 }
 
 /** The program in the background, its first line of output, and its end. */
-async function begun(command: readonly string[]): Promise<{ child: ChildProcess; line: string }> {
+/** With the first of the lines that it prints, when it has printed `lines` of them. */
+async function begun(
+  command: readonly string[],
+  lines = 1,
+): Promise<{ child: ChildProcess; line: string }> {
   const child = spawn(command[0]!, command.slice(1), { stdio: ['ignore', 'pipe', 'pipe'] });
   child.stderr?.resume();
-  const [piece] = await once(child.stdout!, 'data');
-  return { child, line: String(piece).trim() };
+  let said = '';
+  await new Promise<void>((resolve) => {
+    child.stdout!.on('data', (piece) => {
+      said += piece;
+      if (said.split('\n').length > lines) resolve();
+    });
+  });
+  return { child, line: said.slice(0, said.indexOf('\n')) };
 }
 
 async function endOf(child: ChildProcess): Promise<number | string | null> {
@@ -172,11 +182,10 @@ describe.skipIf(why !== '')(`record, with perf ${why}`, () => {
     await withFolderWhile(async (folder) => {
       const out = join(folder, 't.parquet');
       const grow = `${compiled(folder)} 100000 500`;
-      // Its child is a shell, whose children grow.
-      const script = `sh -c '${grow} & ${grow} & wait' & echo $$; wait`;
-      const { child, line } = await begun(['setsid', 'sh', '-c', script]);
+      // Its child is a shell, whose children grow. Each of these says when it has its 4 MB.
+      const script = `echo $$; sh -c '${grow} & ${grow} & wait'; :`;
+      const { child, line } = await begun(['setsid', 'sh', '-c', script], 3);
       try {
-        await pause(300);
         const ran = faultline(['record', '--pid', line, '--seconds', '1', '-o', out, '--json']);
         expect(ran.code).toBe(0);
         const { summary, meta } = documentOf(ran.stdout);
