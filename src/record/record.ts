@@ -1,10 +1,9 @@
 /** A recording, from the first look at what may be recorded to the trace. */
-import { closeSync, existsSync, openSync, statfsSync, unlinkSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, openSync, statfsSync, unlinkSync } from 'node:fs';
 import type { Diagnostic } from '../base/index.ts';
-import { FileNames } from '../import/index.ts';
 import { reasonOf, traceDiagnostic } from '../store/index.ts';
 import { emptyMeta, TraceBuilder, type TraceMeta, type TraceNote } from '../trace/index.ts';
-import { attachRows, commandOf, hasThpOff } from './attach.ts';
+import { commandOf, hasThpOff } from './attach.ts';
 import { buildLauncher, type LaunchReport, parseLaunchReport } from './build_launcher.ts';
 import { recordDiagnostic } from './codes.ts';
 import { commandFault, findCommand } from './command.ts';
@@ -21,9 +20,8 @@ import {
 } from './perf_tool.ts';
 import { makeRaw, type RawFolder, readReport, removeRaw, writeStart } from './raw_folder.ts';
 import { type PerfEnd, runPerf } from './run_perf.ts';
+import { RunningTree } from './running.ts';
 import { sizeFiles, ThpGuard } from './thp_guard.ts';
-import { treeOf } from './tree.ts';
-import { ProcessWatch } from './watch.ts';
 
 export interface RecordOptions {
   readonly command: readonly string[];
@@ -56,8 +54,8 @@ interface Plan {
   /** Library that the command preloads. */
   readonly preload: string | undefined;
   readonly raw: RawFolder;
-  /** Processes that run already: `options.pid` and its descendants; empty for a command. */
-  readonly pids: readonly number[];
+  /** `options.pid` with its descendants; undefined for a command. */
+  readonly running: RunningTree | undefined;
 }
 
 const NOTHING = { rows: 0, meta: undefined, exitCode: undefined };
@@ -148,8 +146,8 @@ async function prepare(options: RecordOptions): Promise<Ready | Recorded> {
       found.push(recordDiagnostic('REC004', message));
     }
   }
-  const pids = pid === undefined ? [] : treeOf(pid);
-  return { plan: { rights, launcher, preload, raw, pids }, found };
+  const running = pid === undefined ? undefined : new RunningTree(pid);
+  return { plan: { rights, launcher, preload, raw, running }, found };
 }
 
 function perfArgs(options: RecordOptions, plan: Plan): string[] {
@@ -158,8 +156,10 @@ function perfArgs(options: RecordOptions, plan: Plan): string[] {
   if (rights.kind === 'tracepoints') args.push('-m', String(BUFFER_PAGES), ...tracepointFlags());
   else
     args.push('-c', '1', '-m', String(BUFFER_PAGES_SMALL), '-k', 'realtime', '-e', 'page-faults:u');
-  // The clock that attachRows() notes.
-  if (options.pid !== undefined) return [...args, '-k', 'monotonic', '-p', plan.pids.join(',')];
+  // The clock that RunningTree notes.
+  if (plan.running !== undefined) {
+    return [...args, '-k', 'monotonic', '-p', plan.running.pids.join(',')];
+  }
   args.push('--');
   // perf's stdout is its data: the command has its own as descriptor 3.
   if (launcher === undefined) args.push('sh', '-c', 'exec "$@" >&3 3>&-', 'sh');
@@ -218,59 +218,26 @@ async function run(
   start: TraceMeta,
   found: Diagnostic[],
 ): Promise<PerfEnd> {
-  const { raw, launcher, pids } = plan;
-  const { pid } = options;
-  let watch: ProcessWatch | undefined;
-  const onAttached = (): void => {
-    if (pid === undefined) return;
-    watch = new ProcessWatch(pids);
-    const rows = new TraceBuilder();
-    const files = new FileNames();
-    for (const each of pids) {
-      try {
-        attachRows(rows, files, each);
-      } catch (error) {
-        const isGone = each !== pid && commandOf(each) === undefined;
-        const message = `the pages of process ${each} cannot be read: ${(error as Error).message}`;
-        if (!isGone) found.push(recordDiagnostic('REC004', message));
-      }
-    }
-    const late = treeOf(pid).filter((each) => !pids.includes(each));
-    if (late.length > 0) {
-      const message = `born while perf was starting, these processes may lack their beginning: ${late.join(', ')}`;
-      found.push(recordDiagnostic('REC004', message));
-    }
-    try {
-      const [seconds, nanoseconds] = process.hrtime();
-      rows.events.time.fill(seconds * 1e9 + nanoseconds, 0, rows.rows);
-      writeStart(raw, { ...start, files: [...files.files.values()] }, rows);
-    } catch (error) {
-      const message = `what process ${pid} has cannot be written: ${(error as Error).message}`;
-      found.push(recordDiagnostic('REC004', message));
-    }
-  };
-  const onDetached = (): void => {
-    try {
-      writeFileSync(raw.report, watch?.report() ?? '');
-    } catch {
-      // A full disk: there is nothing to compare with then.
-    }
-  };
-  return await runPerf({
-    args: perfArgs(options, plan),
-    data: raw.perf,
-    stdoutToStderr: options.stdoutToStderr,
-    attaches: pid !== undefined,
-    startedFile: launcher === undefined ? '' : raw.report,
-    seconds: options.seconds,
-    onProgress: (seconds, bytes) => {
-      watch?.look();
-      const megabytes = (bytes / 1048576).toFixed(1);
-      options.onProgress(`recording: ${seconds.toFixed(1)} s, ${megabytes} MB`);
-    },
-    onAttached,
-    onDetached,
-  });
+  const { raw, launcher, running } = plan;
+  for (;;) {
+    const end = await runPerf({
+      args: perfArgs(options, plan),
+      data: raw.perf,
+      stdoutToStderr: options.stdoutToStderr,
+      attaches: running !== undefined,
+      startedFile: launcher === undefined ? '' : raw.report,
+      seconds: options.seconds,
+      onProgress: (seconds, bytes) => {
+        running?.look();
+        const megabytes = (bytes / 1048576).toFixed(1);
+        options.onProgress(`recording: ${seconds.toFixed(1)} s, ${megabytes} MB`);
+      },
+      onAttached: () => running?.attached(raw, start, found),
+      onDetached: () => running?.detached(raw),
+    });
+    const hasRecorded = end.hasStarted || end.stopped !== undefined || end.code === 0;
+    if (hasRecorded || running?.dropEnded() !== true) return end;
+  }
 }
 
 function startMeta(options: RecordOptions, plan: Plan): TraceMeta {
@@ -284,8 +251,7 @@ function startMeta(options: RecordOptions, plan: Plan): TraceMeta {
     date: new Date().toISOString(),
     machine: thisMachine(),
     settings,
-    thpDisabled:
-      precise || areAllNever(settings) || (pid !== undefined && plan.pids.every(hasThpOff)),
+    thpDisabled: precise || areAllNever(settings) || plan.running?.pids.every(hasThpOff) === true,
   };
 }
 

@@ -24,6 +24,8 @@ export interface PerfRun {
 
 export interface PerfEnd {
   readonly code: number | null;
+  /** It recorded, or the command was about to begin. */
+  readonly hasStarted: boolean;
   /** What asked us to stop: a signal, or the time that was given. */
   readonly stopped: NodeJS.Signals | 'time' | undefined;
   /** Why perf could not be started; what it says itself goes to our stderr. */
@@ -98,7 +100,7 @@ export function runPerf(run: PerfRun): Promise<PerfEnd> {
     const end = (code: number | null, failure: string): void => {
       clearInterval(tick);
       for (const signal of signals) process.off(signal, stop);
-      resolve({ code, stopped, failure });
+      resolve({ code, hasStarted: started >= 0, stopped, failure });
     };
     child.on('error', (error) => end(null, error.message));
     child.on('exit', (code) => end(code, ''));

@@ -208,6 +208,25 @@ describe.skipIf(why !== '')(`record, with perf ${why}`, () => {
     });
   });
 
+  it('attaches to a process whose children come and go while perf is starting', async () => {
+    await withFolderWhile(async (folder) => {
+      const out = join(folder, 't.parquet');
+      const script = 'echo $$; while :; do sleep 0.01; done';
+      const { child, line } = await begun(['setsid', 'sh', '-c', script]);
+      try {
+        const ran = faultline(['record', '--pid', line, '--seconds', '1', '-o', out, '--json']);
+        expect(ran.code).toBe(0);
+        const { summary, meta } = documentOf(ran.stdout);
+        expect(meta).toMatchObject({ mode: 'attached', lost: 0 });
+        expect(summary.byOp.fork).toBeGreaterThan(5);
+        const images = summary.byProcess.map((each: { image: string }) => each.image);
+        expect(images.some((image: string) => /sleep|coreutils|busybox/.test(image))).toBe(true);
+      } finally {
+        process.kill(-child.pid!, 'SIGKILL');
+      }
+    });
+  });
+
   it('ends with Ctrl-C, says so, and the trace is good', async () => {
     await withFolderWhile(async (folder) => {
       const out = join(folder, 't.parquet');
