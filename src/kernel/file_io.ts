@@ -19,6 +19,7 @@ import {
   cacheRangeEmpty,
   cacheReadFolio,
   folioMarkDirty,
+  folioSetDirty,
   markWritten,
   writeOrder,
 } from '../mm/filemap.ts';
@@ -196,7 +197,7 @@ function commitBlocks(m: Machine, pfn: number, pos: number, room: number, copied
     dirties = true;
   }
   if (n > 0 || !unread) flags[head] = flags[head]! | PG_UPTODATE;
-  if (dirties) folioMarkDirty(m, head);
+  if (dirties) folioSetDirty(m, head);
   return n;
 }
 

@@ -23,6 +23,7 @@ import {
   PG_DIRTY,
   PG_MAPPEDTODISK,
   PG_PREMATURE,
+  PG_READAHEAD,
   PG_SWAPBACKED,
   PG_UPTODATE,
   PG_WRITTEN,
@@ -217,8 +218,17 @@ function freeRows(m: Machine, row: number, height: number): void {
   freeTableRow(m, row);
 }
 
-/** folio_mark_dirty() of a page-cache folio. */
+/**
+ * A page-cache folio is dirtied through its mappings: that ends PG_reclaim, which is PG_readahead too.
+ * Source: mm/page-writeback.c folio_mark_dirty(), 6.18.
+ */
 export function folioMarkDirty(m: Machine, head: Pfn): void {
+  m.page.flags[head] = m.page.flags[head]! & ~PG_READAHEAD;
+  folioSetDirty(m, head);
+}
+
+/** Dirtied by way of its blocks, as write(2) does: fs/buffer.c mark_buffer_dirty(). */
+export function folioSetDirty(m: Machine, head: Pfn): void {
   const { flags } = m.page;
   const f = flags[head]!;
   if ((f & PG_DIRTY) !== 0) return;

@@ -13,6 +13,7 @@ import {
   cacheRemove,
   filePages,
   folioMarkDirty,
+  folioSetDirty,
 } from './filemap.ts';
 import { folioIndex, folioOrder, folioPages, headOf, isLarge } from './folio.ts';
 import { splitFileFolio } from './folio_split.ts';
@@ -232,7 +233,7 @@ function touchPartialPage(m: Machine, inode: InodeRow, index: number): void {
   }
   if (!diskHasBlock(m, pfn)) return;
   diskDirty(m, pfn, 1);
-  folioMarkDirty(m, headOf(m, pfn));
+  folioSetDirty(m, headOf(m, pfn));
 }
 
 /** The last user of an inode without a name is gone: its pages go. */
