@@ -175,7 +175,9 @@ export function undoFallocate(m: Machine, inode: InodeRow, first: number, end: n
 
 /**
  * Sets a file's size: pages beyond it are unmapped everywhere, private copies too, and leave the
- * page cache. Errors (seals, limits) are the caller's. Source: shmem_setattr(), truncate_setsize().
+ * page cache. ext4 cuts its page cache at a larger size too: a folio that reaches over that is split,
+ * or unmapped. Errors (seals, limits) are the caller's. Source: mm/shmem.c shmem_setattr(),
+ * fs/ext4/inode.c ext4_setattr(), 6.18.
  */
 export function truncateSetsize(m: Machine, inode: InodeRow, bytes: Bytes): void {
   const old = m.inode.size[inode]!;
@@ -185,7 +187,9 @@ export function truncateSetsize(m: Machine, inode: InodeRow, bytes: Bytes): void
     m.inode.flags[inode] = m.inode.flags[inode]! | INODE_DA_ALLOC_CLOSE;
   }
   if (bytes > old) {
-    if (onDisk && old % 4096 !== 0) touchPartialPage(m, inode, Math.floor(old / 4096));
+    if (!onDisk) return;
+    if (old % 4096 !== 0) touchPartialPage(m, inode, Math.floor(old / 4096));
+    truncatePageRange(m, inode, bytes, Number.POSITIVE_INFINITY);
     return;
   }
   const hole = Math.ceil(bytes / 4096);
