@@ -24,7 +24,8 @@ const BATCH = 31;
 
 /**
  * Reads `count` bytes at `pos` into memory of the task. Returns the bytes read or -errno. Holes of
- * tmpfs stay holes.
+ * tmpfs stay holes. Readahead learns where a read of a disk file ended when all of it is done: pages
+ * that one read brings in after others do not follow a read.
  */
 export function readFile(
   m: Machine,
@@ -40,22 +41,30 @@ export function readFile(
   if (pos >= end) return 0;
   const onDisk = m.inode.kind[inode] === FS_DISK;
   const lastIndex = Math.ceil((pos + count) / PAGE_SIZE);
+  const { prevEnd } = m.file;
+  let prev = prevEnd[file]!;
   let at = pos;
-  while (at < end) {
+  let error = 0;
+  while (at < end && error === 0) {
     const index = Math.floor(at / PAGE_SIZE);
     const upTo = onDisk ? getPages(m, file, inode, index, lastIndex) : index + 1;
-    if (upTo === index) return at > pos ? at - pos : -ENOMEM;
+    if (upTo === index) {
+      error = -ENOMEM;
+      break;
+    }
     const wanted = Math.min(end, upTo * PAGE_SIZE) - at;
     const from = at;
     const copied = copyToBuffer(m, t, target, from - pos, wanted, (i) =>
       byteAt(m, inode, from + i),
     );
     at += copied;
+    if (copied < wanted) error = -EFAULT;
     // prev_pos, and one more: 0 says that nothing was read yet.
-    if (onDisk) m.file.prevEnd[file] = at + 1;
-    if (copied < wanted) return at > pos ? at - pos : -EFAULT;
+    prev = at + 1;
+    if (onDisk && !m.release.readMovesAtEnd) prevEnd[file] = prev;
   }
-  return at - pos;
+  if (onDisk) prevEnd[file] = prev;
+  return at > pos ? at - pos : error;
 }
 
 /** What is known of a file's bytes: the first of each page. */

@@ -78,6 +78,8 @@ const WORDS: { readonly [K in Rule]: (value: Release[K]) => string } = {
     on
       ? 'pagemap calls the huge zero folio a file'
       : 'pagemap does not call the huge zero folio a file',
+  readMovesAtEnd: (on) =>
+    on ? 'readahead knows of a read at its end' : 'readahead knows of a read with each piece of it',
   fileFaultsUnderVmaLock: (on) =>
     on
       ? 'a fault that waits for a cached page is minor'

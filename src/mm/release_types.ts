@@ -132,6 +132,8 @@ export interface Release {
   readonly kpageflagsOfFolio: boolean;
   /** pagemap says of the huge zero folio that it is of a file (to 6.10). */
   readonly pagemapHugeZeroFile: boolean;
+  /** Readahead learns where a read(2) ended at its end (6.6); before, with each piece that is copied. */
+  readonly readMovesAtEnd: boolean;
   /** A fault on a file that has to wait begins under the VMA's lock and does not count as major (6.6). */
   readonly fileFaultsUnderVmaLock: boolean;
   /** MADV_COLLAPSE of shared memory is busy where userfaultfd watches its holes (6.4). */
