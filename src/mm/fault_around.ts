@@ -53,7 +53,7 @@ export function doFaultAround(m: Machine, vmf: Vmf): number {
 }
 
 /** Some page of the folio is waited for still. */
-function isBeingRead(m: Machine, head: number): boolean {
+export function isBeingRead(m: Machine, head: number): boolean {
   const end = head + folioPages(m, head);
   return m.reading.some((pfn) => pfn >= head && pfn < end);
 }

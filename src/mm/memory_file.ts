@@ -7,7 +7,7 @@
  */
 import { ENOMEM } from '../base/index.ts';
 import { anonVmaPrepare } from './anon_vma.ts';
-import { doFaultAround, shouldFaultAround } from './fault_around.ts';
+import { doFaultAround, isBeingRead, shouldFaultAround } from './fault_around.ts';
 import { cacheGet, cacheReadFolio, filePages, linearPageIndex } from './filemap.ts';
 import { allocFolio, folioPut, folioRefAdd, headOf } from './folio.ts';
 import { FS_SECRET } from './fs_types.ts';
@@ -33,6 +33,7 @@ import {
 } from './vm_flags.ts';
 import {
   FAULT_FLAG_TRIED,
+  FAULT_FLAG_USER,
   FAULT_FLAG_WRITE,
   PHASE_BACKING,
   PHASE_FINISH,
@@ -55,7 +56,9 @@ const STOP = VM_FAULT_ERROR | VM_FAULT_NOPAGE | VM_FAULT_RETRY | VM_FAULT_UFFD_W
 export function doFault(m: Machine, vmf: Vmf): number {
   const v = vmf.vma;
   const kind = m.vma.ops[v]!;
-  if ((vmf.flags & FAULT_FLAG_TRIED) === 0 && m.reading.length !== 0) m.reading.length = 0;
+  // From one access of a program to the next the disk has answered; within a call it has not.
+  const isNext = (vmf.flags & (FAULT_FLAG_USER | FAULT_FLAG_TRIED)) === FAULT_FLAG_USER;
+  if (isNext && m.reading.length !== 0) m.reading.length = 0;
   if (kind === OPS_UNKNOWN || kind === OPS_SPECIAL) {
     m.unmodelled ||= 'an access to memory of an image or device that is not known';
     return VM_FAULT_SIGBUS;
@@ -145,6 +148,8 @@ function filemapFault(m: Machine, vmf: Vmf): number {
   const found = cacheGet(m, inode, index);
   if (found !== 0) {
     const head = headOf(m, found);
+    const isWaitedFor = m.reading.length !== 0 && isBeingRead(m, head);
+    if (isWaitedFor) m.reading.length = 0;
     if ((vmf.flags & FAULT_FLAG_TRIED) === 0 && (m.vma.flags[v]! & VM_RAND_READ) === 0) {
       if (m.file.mmapMiss[file]! > 0) m.file.mmapMiss[file]!--;
       if ((m.page.flags[head]! & PG_READAHEAD) !== 0) {
@@ -156,6 +161,7 @@ function filemapFault(m: Machine, vmf: Vmf): number {
       m.page.flags[head] = m.page.flags[head]! | PG_UPTODATE;
       if ((vmf.flags & FAULT_FLAG_TRIED) === 0) return VM_FAULT_RETRY;
     }
+    if (isWaitedFor && (vmf.flags & FAULT_FLAG_TRIED) === 0) return VM_FAULT_RETRY;
     if (m.why !== null) m.why.note('cache-hit', m.page.flags[head]! & 15, index, 0);
     vmf.page = found;
     return 0;

@@ -296,8 +296,8 @@ export interface Machine {
   /** The CPU's batch of mlock work in the current call: folios unlocked, 0 for locks. */
   mlockBatch: number[];
   /**
-   * Pages that are being read from blocks of a disk, locked until the disk answers: at the latest by
-   * the next fault on a file, and by the next call.
+   * Pages that are being read from blocks of a disk, locked until the disk answers: when one of them
+   * is waited for, and at the latest by a program's next fault on a file or its next call.
    */
   reading: number[];
   /** Context of the fault in progress on CPU 0. */

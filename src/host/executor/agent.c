@@ -12,6 +12,7 @@
 #define SYS_munmap 11
 #define SYS_rt_sigaction 13
 #define SYS_madvise 28
+#define SYS_sched_yield 24
 #define SYS_clone 56
 #define SYS_execve 59
 #define SYS_wait4 61
@@ -199,12 +200,25 @@ static u64 bits_of(const struct request *request) {
   return pages < LONG_BITS ? pages : LONG_BITS;
 }
 
+/* Of the time stamp counter: longer than a disk takes to answer, half a millisecond or more. */
+#define DISK_TICKS 2000000
+
+/*
+ * A fault that had pages read from a disk returns when its own page is there. The others come when the
+ * disk answers, and until then fault-around passes them over: the next touch waits for them. A task
+ * that sleeps counts as blocked (agents.c), so this one stays awake.
+ */
+static void wait_for_disk(void) {
+  u64 begin = __builtin_ia32_rdtsc();
+  while (__builtin_ia32_rdtsc() - begin < DISK_TICKS) call3(SYS_sched_yield, 0, 0, 0);
+}
+
 /* Touches the first byte of the range and of every further page in it; stops at a signal. */
 static void access_range(struct area *area, struct request *request, struct reply *reply) {
   u64 address = request->args[0], last = last_of(request), most = bits_of(request);
   if (most == 0) return;
   for (u64 i = 0; i < most; i += 8) reply->faulted[i / 8] = 0;
-  u64 faults = area->before.minflt + area->before.majflt;
+  u64 faults = area->before.minflt + area->before.majflt, major = area->before.majflt;
   u64 page = 0;
   for (u64 p = address; area->signal.signo == 0;) {
     u32 value = 0;
@@ -216,6 +230,8 @@ static void access_range(struct area *area, struct request *request, struct repl
     u64 now = area->after.minflt + area->after.majflt;
     if (now != faults && page < most) reply->faulted[page / 8] |= (u8)(1 << (page % 8));
     faults = now;
+    if (area->after.majflt != major) wait_for_disk();
+    major = area->after.majflt;
     page++;
     p = (p & ~(PAGE - 1)) + PAGE;
     if (p > last || p == 0) break;
