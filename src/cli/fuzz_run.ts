@@ -1,6 +1,7 @@
 /**
- * The loop of `faultline fuzz`: blocks of programs that share their settings, several at a time;
- * behind each block, what was found is run again and made small.
+ * The loop of `faultline fuzz`: blocks of programs that share their settings, several at a time; of
+ * each block those that are observed in full come last, one at a time, because statistics count for
+ * the whole machine. Behind the block, what was found is run again and made small.
  */
 import type { Diagnostic } from '../base/index.ts';
 import type { HostKernel, HostTranscript } from '../host/index.ts';
@@ -127,13 +128,25 @@ export class FuzzRun {
     const end = first - (first % BLOCK_PROGRAMS) + BLOCK_PROGRAMS;
     const settings = blockSettings(state.seed, first, this.#can);
     await this.#hold(`${settings.join('\n')}\n`);
+    const alone: number[] = [];
     const work = async (): Promise<void> => {
       while (state.next < end && this.failure === undefined && !this.#hooks.isOver(state)) {
-        await this.#one(state.next++);
+        const index = state.next++;
+        if (isFull(index)) alone.push(index);
+        else await this.#one(index);
         this.#hooks.progress(state);
       }
     };
     await Promise.all(Array.from({ length: this.#asked.jobs * IN_FLIGHT_PER_JOB }, work));
+    let next = 0;
+    const full = async (): Promise<void> => {
+      while (next < alone.length && this.failure === undefined) {
+        await this.#one(alone[next++]!);
+        this.#hooks.progress(state);
+      }
+    };
+    // One is in the kernel (HostKernel), another is compared.
+    await Promise.all([full(), full()]);
   }
 
   /** An empty text takes the settings back. */
@@ -172,7 +185,10 @@ export class FuzzRun {
     const { program, diagnostics } = parseProgram(text, 'fuzz.fl');
     const bad = diagnostics.find((d) => d.severity === 'error');
     const host = this.#host;
-    const transcript = await host.execute(program, { observe: full ? 'full' : 'pages', reuse });
+    const what = full
+      ? ({ observe: 'full', stats: true } as const)
+      : ({ observe: 'pages' } as const);
+    const transcript = await host.execute(program, { ...what, reuse });
     if (bad !== undefined) return { program, transcript, refused: bad.message };
     const error = transcript.notes.find(
       (note) => note.severity === 'error' && note.code !== 'HOST007',

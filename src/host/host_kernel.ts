@@ -126,8 +126,9 @@ export class HostKernel {
       return assemble(context, undefined, { errors: '', lastLines: [] });
     const hold = options.hold === true;
     const news = encoded.written.some(([path, value]) => this.#held.get(path) !== value);
-    // One executor does one program after the other anyway.
-    await this.#enter((hold || news) && this.#connection.jobs.length > 1);
+    // One executor does one program after the other anyway. Statistics count for the whole machine.
+    const alone = hold || news || options.stats === true;
+    await this.#enter(alone && this.#connection.jobs.length > 1);
     try {
       const limit = stepLimitMs * (program.steps.length + 1) + FRAME_LIMIT_MS;
       // The first job holds the settings: only it knows what to put back.

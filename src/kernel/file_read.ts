@@ -11,6 +11,7 @@ import {
   type Pfn,
   type TaskRow,
 } from '../base/index.ts';
+import { isBeingRead } from '../mm/fault_around.ts';
 import { cacheGet, cacheHead, cacheReadFolio } from '../mm/filemap.ts';
 import { folioIndex, folioPages } from '../mm/folio.ts';
 import { FS_DISK, INODE_SIZE_UNKNOWN } from '../mm/fs_types.ts';
@@ -101,11 +102,19 @@ function getPages(
   const lastAt = folioIndex(m, last);
   if ((flags[last]! & PG_READAHEAD) !== 0)
     asyncReadahead(m, file, inode, lastAt, lastIndex - lastAt);
-  if ((flags[last]! & PG_UPTODATE) === 0) {
+  if (!isReady(m, last)) {
     if (batch.length > 1) return lastAt;
     flags[last] = flags[last]! | PG_UPTODATE;
+    // It is waited for, and what is read with it comes with it.
+    m.reading.length = 0;
   }
   return lastAt + folioPages(m, last);
+}
+
+/** Up to date, with nothing of it that the disk still owes. */
+function isReady(m: Machine, head: Pfn): boolean {
+  if ((m.page.flags[head]! & PG_UPTODATE) === 0) return false;
+  return m.reading.length === 0 || !isBeingRead(m, head);
 }
 
 /**
@@ -118,8 +127,7 @@ function readBatch(m: Machine, inode: InodeRow, index: number, lastIndex: number
     const head = cacheHead(m, inode, at);
     if (head === 0) break;
     batch.push(head);
-    const f = m.page.flags[head]!;
-    if ((f & PG_UPTODATE) === 0 || (f & PG_READAHEAD) !== 0) break;
+    if (!isReady(m, head) || (m.page.flags[head]! & PG_READAHEAD) !== 0) break;
     at = folioIndex(m, head) + folioPages(m, head);
   }
   return batch;

@@ -28,7 +28,8 @@ struct rusage {
   u64 times[4];
   u64 sizes[4];
   u64 minflt, majflt;
-  u64 rest[6];
+  u64 swaps, blocks_read;
+  u64 rest[4];
 };
 
 /* The books, at AREA_BOOKS. */
@@ -204,8 +205,8 @@ static u64 bits_of(const struct request *request) {
 #define DISK_TICKS 2000000
 
 /*
- * A fault that had pages read from a disk returns when its own page is there. The others come when the
- * disk answers, and until then fault-around passes them over: the next touch waits for them. A task
+ * A fault that had pages read from a disk (a major one, or one that met the mark of readahead) returns
+ * when its own page is there. The others come when the disk answers, and until then fault-around passes them over: the next touch waits for them. A task
  * that sleeps counts as blocked (agents.c), so this one stays awake.
  */
 static void wait_for_disk(void) {
@@ -218,7 +219,8 @@ static void access_range(struct area *area, struct request *request, struct repl
   u64 address = request->args[0], last = last_of(request), most = bits_of(request);
   if (most == 0) return;
   for (u64 i = 0; i < most; i += 8) reply->faulted[i / 8] = 0;
-  u64 faults = area->before.minflt + area->before.majflt, major = area->before.majflt;
+  u64 faults = area->before.minflt + area->before.majflt;
+  u64 reads = area->before.majflt + area->before.blocks_read;
   u64 page = 0;
   for (u64 p = address; area->signal.signo == 0;) {
     u32 value = 0;
@@ -230,8 +232,9 @@ static void access_range(struct area *area, struct request *request, struct repl
     u64 now = area->after.minflt + area->after.majflt;
     if (now != faults && page < most) reply->faulted[page / 8] |= (u8)(1 << (page % 8));
     faults = now;
-    if (area->after.majflt != major) wait_for_disk();
-    major = area->after.majflt;
+    u64 read = area->after.majflt + area->after.blocks_read;
+    if (read != reads) wait_for_disk();
+    reads = read;
     page++;
     p = (p & ~(PAGE - 1)) + PAGE;
     if (p > last || p == 0) break;
