@@ -15,7 +15,7 @@ const run = promisify(execFile);
 
 const SOURCES = [
   ...['main.c', 'frames.c', 'agents.c', 'folios.c', 'observe.c', 'settings.c', 'rooms.c'],
-  ...['guard.c', 'program.c', 'keep.c', 'reads.c', 'facts.c', 'init.c'],
+  ...['stats.c', 'guard.c', 'program.c', 'keep.c', 'reads.c', 'facts.c', 'init.c'],
 ];
 const OTHER = ['agent.c', 'agent.ld', 'image.S', 'wire.h', 'inspector.h'];
 

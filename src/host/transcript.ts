@@ -69,6 +69,7 @@ export function assemble(
   const observations: (readonly TaskObservation[] | undefined)[] = [];
   const expectations: (ExpectResult | undefined)[] = program.steps.map(() => undefined);
   const stats: (ReadonlyMap<string, number> | undefined)[] = [];
+  let numbers = changed(new Map(), decoded?.stats.get(BEFORE) ?? '');
   const blockedSteps = new Set<number>();
   const sides = new Map<string, Answer>();
   const last = new Map<string, StepOutcome>();
@@ -91,7 +92,10 @@ export function assemble(
     const seen = tasks && observationsOf(tasks, context);
     observations[step] = seen;
     const text = decoded?.stats.get(wire);
-    if (text !== undefined) stats[step] = numbersOf(text);
+    if (text !== undefined) {
+      numbers = changed(numbers, text);
+      stats[step] = numbers;
+    }
     if (source.op.kind === 'expect') {
       const nothing = { outcome: undefined, output: undefined };
       const view: Seen = {
@@ -156,8 +160,13 @@ function observationsOf(
     .map(([task, view]) => observationOf(encoded.tasks[task] ?? '', view, own));
 }
 
-function numbersOf(text: string): Map<string, number> {
-  const numbers = new Map<string, number>();
+/** Wire index of what was before the first step. */
+const BEFORE = 0xffffffff;
+
+/** Lines "name value" over the numbers of the step before; these themselves where nothing changed. */
+function changed(before: ReadonlyMap<string, number>, text: string): ReadonlyMap<string, number> {
+  if (text === '') return before;
+  const numbers = new Map(before);
   for (const line of text.split('\n')) {
     const space = line.indexOf(' ');
     if (space > 0) numbers.set(line.slice(0, space), Number(line.slice(space + 1)));

@@ -29,13 +29,16 @@ enum { PROGRAM_FILES = 1, PROGRAM_MOUNTS = 2, PROGRAM_SHM = 4, PROGRAM_STATS = 8
 
 enum { OBSERVE_NONE = 0, OBSERVE_PAGES, OBSERVE_FULL };
 
+/* No index of a step, no variable. */
+#define NONE 0xffffffffu
+
 /* Records of a response frame: {type, bytes, content padded to whole words}. */
 enum {
   REC_BEGIN = 1, /* id */
   REC_STEP,      /* index, flags, value, errno, signo, code, address, minflt, majflt, pages, bits */
   REC_OUTPUT,    /* index, text */
   REC_TASK,      /* index, task, flags, then what the flags say */
-  REC_STATS,     /* index, text: files with "== path" lines between */
+  REC_STATS,     /* index or NONE, text: one "name value" a line, of what has changed */
   REC_SETTINGS,  /* 0 before / 1 after, text: one "path value" a line */
   REC_NOTE,      /* index, code, errno, text */
   REC_END,       /* steps that were executed */
@@ -157,6 +160,7 @@ void forget_observation(int task);
 void count_own_pages(struct task *t, u32 *anon, u32 *shared);
 
 /* ---- settings.c: files below /sys and /proc, and their guard */
+#define THP "/sys/kernel/mm/transparent_hugepage"
 int open_file(const char *path, int flags);
 void settings_start(int guard_fd); /* before enter_room */
 void watch_settings(void);         /* after it */
@@ -168,6 +172,8 @@ void undo_settings(void); /* what the program wrote gets its old value again */
 void hold_settings(void); /* what the program wrote stays until the next program that holds */
 void release_settings(void);
 void release_all_settings(void);
+
+/* ---- stats.c */
 void put_stats(u32 step);
 
 /* ---- rooms.c: namespaces, scratch directory, cleaning */

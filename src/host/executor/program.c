@@ -10,7 +10,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define NONE 0xffffffffu
 #define VARS_MAX 4096
 /* A reply that is this late is looked after: is the task asleep in its call? */
 #define PATIENCE_MS 1

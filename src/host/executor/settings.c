@@ -13,7 +13,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define THP "/sys/kernel/mm/transparent_hugepage"
 #define KHUGEPAGED_SCANS THP "/khugepaged/full_scans"
 #define WATCHED_MAX 96
 
@@ -316,47 +315,4 @@ int cat_file(u32 step, const char *path) {
   put_bytes(text, size);
   record_end();
   return 0;
-}
-
-/* Statistics of each folio size, and vmstat. They count for the whole machine. */
-void put_stats(u32 step) {
-  static char text[1 << 17];
-  static int fds[600];
-  static char names[600][112];
-  static int count = -1;
-  if (count < 0) {
-    count = 0;
-    for (u32 i = 0; i < watched_count; i++) {
-      char *end = strstr(watched[i].path, "/shmem_enabled");
-      if (!end || strncmp(watched[i].path, THP "/hugepages-", sizeof THP "/hugepages-" - 1)) continue;
-      char path[160];
-      snprintf(path, sizeof path, "%.*s/stats", (int)(end - watched[i].path), watched[i].path);
-      int stats = open_file(path, O_RDONLY | O_DIRECTORY);
-      DIR *dir = stats < 0 ? NULL : fdopendir(stats);
-      for (struct dirent *entry; dir && (entry = readdir(dir)) && count < 600;) {
-        if (entry->d_name[0] == '.') continue;
-        snprintf(names[count], sizeof names[0], "%.80s/%.28s", path + strlen(THP) + 1, entry->d_name);
-        int fd = openat(dirfd(dir), entry->d_name, O_RDONLY | O_CLOEXEC);
-        if (fd >= 0) fds[count++] = fd;
-      }
-      if (dir) closedir(dir);
-    }
-    if (count < 600) {
-      snprintf(names[count], sizeof names[0], "vmstat");
-      fds[count] = open("/proc/vmstat", O_RDONLY | O_CLOEXEC);
-      if (fds[count] >= 0) count++;
-    }
-  }
-  u64 size = 0;
-  for (int i = 0; i < count && size < sizeof text - 32768; i++) {
-    if (strcmp(names[i], "vmstat")) size += (u64)snprintf(text + size, 256, "%s ", names[i]);
-    ssize_t n = pread(fds[i], text + size, sizeof text - size - 256, 0);
-    if (n > 0) size += (u64)n;
-    else text[size++] = '\n';
-  }
-  record_begin(REC_STATS);
-  put(step);
-  put((u32)size);
-  put_bytes(text, size);
-  record_end();
 }
