@@ -270,7 +270,9 @@ export function folioAddAnonRmapPtes(
 ): void {
   addPteMaps(m, head, page, n, m.vma.mm[v]!);
   // A split PMD's folio is locked once more before the PMD's own lock goes: the mark stays.
-  if (n > 1 && m.release.mlockLargeFile && folioPages(m, head) === n) mlockVmaFolio(m, head, v);
+  if ((n === 1 || m.release.mlockLargeFile) && folioPages(m, head) === n) {
+    mlockVmaFolio(m, head, v);
+  }
   if (!exclusive) return;
   const { flags } = m.page;
   for (let pfn = page; pfn < page + n; pfn++) flags[pfn] = flags[pfn]! | PG_ANON_EXCLUSIVE;
