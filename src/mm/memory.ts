@@ -63,7 +63,7 @@ import {
 } from './pgtable.ts';
 import { OPS_NONE, VM_ACCESS_FLAGS, VM_EXEC, VM_GROWSDOWN, VM_WRITE } from './vm_flags.ts';
 import { expandDownwards } from './vma.ts';
-import { uffdArmed } from './vma_prot.ts';
+import { uffdWp } from './vma_prot.ts';
 import { findVma } from './vma_tree.ts';
 import {
   FAULT_FLAG_ANEW,
@@ -124,7 +124,7 @@ function doSwapPage(m: Machine, vmf: Vmf): number {
   if (!isMarker(pte)) return VM_FAULT_SIGBUS;
   if ((pte & MARKER_POISONED) !== 0) return VM_FAULT_HWPOISON;
   if ((pte & MARKER_GUARD) !== 0) return VM_FAULT_SIGSEGV;
-  if (!uffdArmed(m, vmf.vma)) {
+  if (!uffdWp(m, vmf.vma)) {
     m.pt[vmf.pteSlot] = 0;
     return 0;
   }
