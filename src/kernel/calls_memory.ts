@@ -104,16 +104,18 @@ function iovec(value: Value | undefined): { addr: U64; len: U64 }[] | undefined 
 }
 
 /**
- * mm_access(): without CAP_SYS_PTRACE only a process of the same user and of no more rights. One that
- * changed its user cannot be dumped, and so not by its own kind either.
- * Source: kernel/ptrace.c __ptrace_may_access(), 6.18.
+ * mm_access(): without CAP_SYS_PTRACE only a process of the same user and of no more rights: what it
+ * is permitted must be effective here. One that changed its user cannot be dumped, and so not by its
+ * own kind either.
+ * Source: kernel/ptrace.c __ptrace_may_access(), security/commoncap.c cap_ptrace_access_check(), 6.18.
  */
 function mayAccess(k: KernelState, t: TaskRow, target: TaskRow): boolean {
   const { mm, uid, euid, caps } = k.m.task;
   if (mm[t] === mm[target] || capable(k.m, t, CAP_SYS_PTRACE) || k.observed !== undefined)
     return true;
   const same = euid[t] === 0 && uid[target] === 0 && euid[target] === 0;
-  return same && (caps[target]! & ~caps[t]!) === 0;
+  const others = k.creds.get(target)?.permitted ?? caps[target]!;
+  return same && (others & ~caps[t]!) === 0;
 }
 
 function processMadvise(k: KernelState, t: TaskRow, a: Args): Outcome {

@@ -56,6 +56,14 @@ function parseOptions(k: KernelState, data: string, out: TmpfsOptions): number {
   return 0;
 }
 
+/** Directories where a system may have mounts that are no tmpfs of ours. */
+const MAYBE_MOUNTS = /^\/(|proc|sys|dev|run|tmp|home|var|usr|opt|media)(\/|$)/;
+
+/** Nothing is mounted at this path for certain: do_remount() wants the root of a mount. */
+function isNoMount(k: KernelState, path: string): boolean {
+  return k.observed === undefined && !MAYBE_MOUNTS.test(path);
+}
+
 function mount(k: KernelState, t: TaskRow, a: Args): Outcome {
   if (k.observed?.errno !== undefined) return { ignored: 'mounts' };
   if (!capable(k.m, t, CAP_SYS_ADMIN)) return -EPERM;
@@ -65,6 +73,7 @@ function mount(k: KernelState, t: TaskRow, a: Args): Outcome {
   const at = k.mounts.findLast((x) => x.path === path);
   const remount = (flags & MS_REMOUNT) !== 0;
   const type = a.text(2);
+  if (remount && at === undefined && isNoMount(k, path)) return -EINVAL;
   if (remount ? at === undefined : type !== 'tmpfs') return { ignored: 'mounts other than tmpfs' };
   const options: TmpfsOptions = { huge: undefined, blocks: undefined };
   const error = parseOptions(k, a.text(4) ?? '', options);

@@ -90,7 +90,8 @@ function install(
   const shared = (m.vma.flags[v]! & VM_SHARED) !== 0;
   let bits = pageProt(m, v) | PTE_A | PTE_D;
   if ((m.vma.flags[v]! & VM_WRITE) !== 0 && (shared || newAnon)) bits |= PTE_W;
-  if (wp) bits = (bits & ~PTE_W) | PTE_UFFD_WP;
+  // W without P is PROT_NONE: there is no write bit to take, and the page stays mapped.
+  if (wp) bits = (bits & ~((bits & PTE_P) !== 0 ? PTE_W : 0)) | PTE_UFFD_WP;
   const head = headOf(m, pfn);
   if (newAnon) folioAddNewAnonRmap(m, head, v, vpn);
   else {
