@@ -42,6 +42,7 @@ import { isHugePmd, pmdSlot, pteSlotUnder } from './pgalloc.ts';
 import { makePte, PTE_A, PTE_D, PTE_P, PTE_UFFD_WP, PTE_W, pteMapped, ptePfn } from './pgtable.ts';
 import { folioAddAnonRmapPtes, folioRemoveRmapPtes } from './rmap.ts';
 import { shmemUnacctBlocks } from './shmem.ts';
+import { updateHiwaterRss } from './util.ts';
 import { VM_LOCKED } from './vm_flags.ts';
 import {
   countMthp,
@@ -149,6 +150,7 @@ export function splitAnonFolio(m: Machine, head: Pfn): boolean {
   });
   const mlocked = (flags[head]! & PG_MLOCKED) !== 0;
   for (const map of maps) {
+    updateHiwaterRss(m, m.vma.mm[map.v]!);
     m.pt[map.slot] = 0;
     folioRemoveRmapPtes(m, head, ptePfn(map.pte), 1, map.v);
   }

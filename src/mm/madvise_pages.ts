@@ -36,6 +36,7 @@ import { ptesInBatch } from './pte_batch.ts';
 import { type Reclaim, reclaimFolios } from './reclaim.ts';
 import { folioMaybeMappedShared } from './rmap.ts';
 import { swapFree } from './swap.ts';
+import { updateHiwaterRss } from './util.ts';
 import { vmaIsAnonymous } from './vma.ts';
 
 /** Calls `visit` for each PMD entry that is not none, with the part of the range below it. */
@@ -137,8 +138,9 @@ function freePtes(m: Machine, v: VmaRow, pmd: number, from: Vpn, to: Vpn): void 
   }
 }
 
-/** MADV_FREE for a range of one anonymous VMA. */
+/** MADV_FREE for a range of one anonymous VMA. Source: mm/madvise.c madvise_free_single_vma(), 6.18. */
 export function madviseFree(m: Machine, v: VmaRow, start: Vpn, end: Vpn): void {
+  updateHiwaterRss(m, m.vma.mm[v]!);
   walkPmds(m, v, start, end, (slot, from, to) => {
     if (isHugePmd(m.pt[slot]!) && freeHugePmd(m, slot, from, to)) return;
     freePtes(m, v, slot, from, to);
