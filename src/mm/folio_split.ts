@@ -110,6 +110,8 @@ interface Mapping {
   readonly slot: number;
   readonly pte: number;
   readonly exclusive: boolean;
+  /** Of a huge PMD, whose 512 pages go at once: it is split into migration entries. */
+  readonly frozen: boolean;
 }
 
 /**
@@ -129,6 +131,7 @@ export function splitAnonFolio(m: Machine, head: Pfn): boolean {
   const anonVma = mapping[head]!;
   const maps: Mapping[] = [];
   anonRmapWalk(m, head, (v, vpn) => {
+    let frozen = false;
     for (let i = 0; i < n; i++) {
       const at = vpn + i;
       if (at < m.vma.start[v]! || at >= m.vma.end[v]!) continue;
@@ -137,6 +140,7 @@ export function splitAnonFolio(m: Machine, head: Pfn): boolean {
       if (isHugePmd(m.pt[pmd]!)) {
         if (ptePfn(m.pt[pmd]!) !== head) continue;
         splitHugePmd(m, v, pmd);
+        frozen = true;
       }
       const slot = pteSlotUnder(m, pmd, at);
       if (slot === 0) continue;
@@ -145,14 +149,16 @@ export function splitAnonFolio(m: Machine, head: Pfn): boolean {
       const exclusive = (flags[head + i]! & PG_ANON_EXCLUSIVE) !== 0;
       // try_to_migrate_one(): the folio is dirty when the entry that goes was.
       if ((pte & PTE_D) !== 0) flags[head] = flags[head]! | PG_DIRTY;
-      maps.push({ v, slot, pte, exclusive });
+      maps.push({ v, slot, pte, exclusive, frozen });
     }
   });
   const mlocked = (flags[head]! & PG_MLOCKED) !== 0;
-  for (const map of maps) {
-    updateHiwaterRss(m, m.vma.mm[map.v]!);
-    m.pt[map.slot] = 0;
-    folioRemoveRmapPtes(m, head, ptePfn(map.pte), 1, map.v);
+  for (let i = 0; i < maps.length; ) {
+    const { v, pte, frozen } = maps[i]!;
+    const end = i + (frozen ? n : 1);
+    if (!frozen) updateHiwaterRss(m, m.vma.mm[v]!);
+    folioRemoveRmapPtes(m, head, ptePfn(pte), end - i, v);
+    for (; i < end; i++) m.pt[maps[i]!.slot] = 0;
   }
   if ((flags[head]! & PG_PARTIALLY_MAPPED) !== 0) {
     countMthp(m, order, MTHP_NR_ANON_PARTIALLY_MAPPED, -1);
