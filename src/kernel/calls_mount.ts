@@ -59,9 +59,9 @@ function parseOptions(k: KernelState, data: string, out: TmpfsOptions): number {
 /** Directories where a system may have mounts that are no tmpfs of ours. */
 const MAYBE_MOUNTS = /^\/(|proc|sys|dev|run|tmp|home|var|usr|opt|media)(\/|$)/;
 
-/** Nothing is mounted at this path for certain: do_remount() wants the root of a mount. */
+/** There is such a directory, and nothing is mounted there: do_remount() wants the root of a mount. */
 function isNoMount(k: KernelState, path: string): boolean {
-  return k.observed === undefined && !MAYBE_MOUNTS.test(path);
+  return k.observed === undefined && k.directories.has(path) && !MAYBE_MOUNTS.test(path);
 }
 
 function mount(k: KernelState, t: TaskRow, a: Args): Outcome {
