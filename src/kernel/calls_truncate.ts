@@ -37,6 +37,7 @@ import {
 import type { Release } from '../mm/release_types.ts';
 import { SGP_FALLOC, shmemGetFolio, shmemResult } from '../mm/shmem.ts';
 import { punchHole, truncateSetsize, undoFallocate, zeroPartialPages } from '../mm/truncate.ts';
+import { allocBlocks } from '../mm/writeback.ts';
 import { mayOpen, pathArg } from './calls_open.ts';
 import { fileOf } from './fd_table.ts';
 import { fileName, isPidfd, isPidfsFile, isRegular } from './file_io.ts';
@@ -240,6 +241,9 @@ function diskFallocate(
     const old = m.inode.size[inode]!;
     m.inode.size[inode] = end;
     zeroPartialPages(m, inode, old, end);
+  }
+  if ((mode & FALLOC_PUNCH_HOLE) === 0) {
+    allocBlocks(m, inode, Math.floor(offset / PAGE_SIZE), Math.ceil(end / PAGE_SIZE));
   }
   return 0;
 }

@@ -8,7 +8,7 @@ import { diskClean, diskDelays } from './disk.ts';
 import { cacheGet, cacheNext } from './filemap.ts';
 import { folioIndex, folioPages, headOf } from './folio.ts';
 import type { Machine } from './mm_types.ts';
-import { PG_DIRTY, PG_READAHEAD } from './page_flags.ts';
+import { PG_BUFFER_DIRTY, PG_DIRTY, PG_MAPPEDTODISK, PG_READAHEAD } from './page_flags.ts';
 import { isHugePmd, pmdSlot, pteSlotUnder } from './pgalloc.ts';
 import { PTE_D, PTE_MAPPED, PTE_P, PTE_W, ptePfn } from './pgtable.ts';
 import { VM_SHARED } from './vm_flags.ts';
@@ -65,5 +65,18 @@ export function allocDelayedBlocks(m: Machine, inode: InodeRow): void {
       return;
     }
     at = folioIndex(m, head) + folioPages(m, head);
+  }
+}
+
+/**
+ * fallocate(2) gives pages [first, end) blocks on the disk: of what is cached and dirty none is only
+ * reserved any more. For other pages these blocks do not count, they are unwritten.
+ * Source: fs/ext4/extents.c ext4_alloc_file_blocks(), 6.18.
+ */
+export function allocBlocks(m: Machine, inode: InodeRow, first: number, end: number): void {
+  const { flags } = m.page;
+  for (let at = cacheNext(m, inode, first, end); at >= 0; at = cacheNext(m, inode, at + 1, end)) {
+    const pfn = cacheGet(m, inode, at);
+    if ((flags[pfn]! & PG_BUFFER_DIRTY) !== 0) flags[pfn] = flags[pfn]! | PG_MAPPEDTODISK;
   }
 }
