@@ -16,7 +16,7 @@ import {
   word,
 } from '../base/index.ts';
 import { sysBrk } from '../mm/brk.ts';
-import { CAP_SYS_PTRACE } from '../mm/fs_types.ts';
+import { CAP_SYS_ADMIN, CAP_SYS_PTRACE } from '../mm/fs_types.ts';
 import { sysMadvise } from '../mm/madvise.ts';
 import { type CopyOut, sysMincore } from '../mm/mincore.ts';
 import { sysMlock, sysMlock2, sysMlockall, sysMunlock, sysMunlockall } from '../mm/mlock.ts';
@@ -106,14 +106,16 @@ function iovec(value: Value | undefined): { addr: U64; len: U64 }[] | undefined 
 /**
  * mm_access(): without CAP_SYS_PTRACE only a process of the same user and of no more rights: what it
  * is permitted must be effective here. One that changed its user cannot be dumped, and so not by its
- * own kind either.
- * Source: kernel/ptrace.c __ptrace_may_access(), security/commoncap.c cap_ptrace_access_check(), 6.18.
+ * own kind either. CAP_SYS_ADMIN stands for CAP_PERFMON, which opens memory for reading.
+ * Source: kernel/fork.c may_access_mm(), kernel/ptrace.c __ptrace_may_access(), security/commoncap.c
+ * cap_ptrace_access_check(), 6.18.
  */
 function mayAccess(k: KernelState, t: TaskRow, target: TaskRow): boolean {
   const { mm, uid, euid, caps } = k.m.task;
   if (mm[t] === mm[target] || capable(k.m, t, CAP_SYS_PTRACE) || k.observed !== undefined)
     return true;
   const same = euid[t] === 0 && uid[target] === 0 && euid[target] === 0;
+  if (k.m.release.perfmonMayAccess && capable(k.m, t, CAP_SYS_ADMIN)) return true;
   const others = k.creds.get(target)?.permitted ?? caps[target]!;
   return same && (others & ~caps[t]!) === 0;
 }

@@ -66,6 +66,8 @@ const WORDS: { readonly [K in Rule]: (value: Release[K]) => string } = {
       ? 'process_madvise takes any advice about oneself'
       : 'process_madvise takes the same advice about oneself as about others',
   pidfdSelf: (on) => (on ? 'PIDFD_SELF' : 'no PIDFD_SELF'),
+  perfmonMayAccess: (on) =>
+    on ? 'CAP_PERFMON opens the memory of others' : 'CAP_PERFMON opens no memory',
   pidfdThreadIsNoent: (on) =>
     on ? 'pidfd_open of a thread is ENOENT' : 'pidfd_open of a thread is EINVAL',
   fileLargeFolios: (on) => (on ? 'large folios in ext4 files' : 'small folios in ext4 files'),

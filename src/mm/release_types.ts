@@ -118,6 +118,8 @@ export interface Release {
   readonly selfTakesAnyAdvice: boolean;
   /** PIDFD_SELF and PIDFD_SELF_THREAD stand for a descriptor of oneself (6.15). */
   readonly pidfdSelf: boolean;
+  /** CAP_PERFMON, and CAP_SYS_ADMIN with it, let look into the memory of others (6.18; 6.12: not yet). */
+  readonly perfmonMayAccess: boolean;
   /** pidfd_open() of a thread that leads no process: ENOENT, before 6.15 EINVAL. */
   readonly pidfdThreadIsNoent: boolean;
   /** ext4 files have large folios in the page cache (6.16). */
