@@ -80,6 +80,8 @@ const WORDS: { readonly [K in Rule]: (value: Release[K]) => string } = {
     on
       ? 'pagemap calls the huge zero folio a file'
       : 'pagemap does not call the huge zero folio a file',
+  splitUnmapsPmd: (on) =>
+    on ? 'a split takes a PMD mapping at once' : 'a split takes a PMD mapping page by page',
   readMovesAtEnd: (on) =>
     on ? 'readahead knows of a read at its end' : 'readahead knows of a read with each piece of it',
   fileFaultsUnderVmaLock: (on) =>

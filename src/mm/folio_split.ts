@@ -140,7 +140,7 @@ export function splitAnonFolio(m: Machine, head: Pfn): boolean {
       if (isHugePmd(m.pt[pmd]!)) {
         if (ptePfn(m.pt[pmd]!) !== head) continue;
         splitHugePmd(m, v, pmd);
-        frozen = true;
+        frozen = m.release.splitUnmapsPmd;
       }
       const slot = pteSlotUnder(m, pmd, at);
       if (slot === 0) continue;

@@ -50,6 +50,8 @@ export interface Release {
    * a fault, anonymous ones when their PMD is split.
    */
   readonly mlockLargeFile: boolean;
+  /** A folio that is split loses a PMD mapping as a whole (by 6.10); in 6.1 page after page. */
+  readonly splitUnmapsPmd: boolean;
   /** munlock waits in the CPU's batch, where a lock that comes may be lost; before, unmapping drains. */
   readonly munlockWaits: boolean;
   /** mremap ends the write protection of userfaultfd where nobody asked for its event (6.13). */
