@@ -222,6 +222,8 @@ export function handleMmFault(
   const vmf = m.vmf;
   let attempt = flags;
   let major = 0;
+  // From one access of a program to the next the disk has answered; for a second try it has not.
+  if ((flags & FAULT_FLAG_USER) !== 0 && m.reading.length !== 0) m.reading.length = 0;
   let underVmaLock = (flags & FAULT_FLAG_USER) !== 0 && m.release.fileFaultsUnderVmaLock;
   for (;;) {
     beginFault(m, vmf, task, v, vpn, attempt);

@@ -33,7 +33,6 @@ import {
 } from './vm_flags.ts';
 import {
   FAULT_FLAG_TRIED,
-  FAULT_FLAG_USER,
   FAULT_FLAG_WRITE,
   PHASE_BACKING,
   PHASE_FINISH,
@@ -56,9 +55,6 @@ const STOP = VM_FAULT_ERROR | VM_FAULT_NOPAGE | VM_FAULT_RETRY | VM_FAULT_UFFD_W
 export function doFault(m: Machine, vmf: Vmf): number {
   const v = vmf.vma;
   const kind = m.vma.ops[v]!;
-  // From one access of a program to the next the disk has answered; within a call it has not.
-  const isNext = (vmf.flags & (FAULT_FLAG_USER | FAULT_FLAG_TRIED)) === FAULT_FLAG_USER;
-  if (isNext && m.reading.length !== 0) m.reading.length = 0;
   if (kind === OPS_UNKNOWN || kind === OPS_SPECIAL) {
     m.unmodelled ||= 'an access to memory of an image or device that is not known';
     return VM_FAULT_SIGBUS;
