@@ -58,7 +58,7 @@ import {
   VM_SPECIAL,
   VM_WRITE,
 } from './vm_flags.ts';
-import { pageProt, uffdArmed, uffdMissing } from './vma_prot.ts';
+import { pageProt, uffdArmed, uffdMissing, uffdWp } from './vma_prot.ts';
 import {
   NR_PAGETABLE,
   THP_COLLAPSE_ALLOC,
@@ -261,5 +261,24 @@ function collapseCache(m: Machine, inode: number, index: number): number {
   m.page.flags[huge] = m.page.flags[huge]! | PG_SWAPBACKED | PG_UPTODATE | dirty | PG_DIRTY;
   cacheInsert(m, inode, index, huge);
   shmemUnacctBlocks(m, inode, had - 512);
+  retractPageTables(m, inode, index);
   return huge;
+}
+
+/**
+ * Whoever maps the block whole and aligned loses the page table there, so that the next fault maps a
+ * PMD: but not where private copies or marks of userfaultfd may be. Source: retract_page_tables(), 6.18.
+ */
+function retractPageTables(m: Machine, inode: number, index: number): void {
+  const { start, end, pgoff, shareNext, anonVma } = m.vma;
+  for (let v = m.inode.firstVma[inode]!; v !== 0; v = shareNext[v]!) {
+    const vpn = start[v]! + index - pgoff[v]!;
+    const isWhole = vpn >= start[v]! && vpn % 512 === 0 && end[v]! >= vpn + 512;
+    if (!isWhole || anonVma[v] !== 0 || uffdWp(m, v)) continue;
+    const slot = pmdSlot(m, m.vma.mm[v]!, vpn);
+    if (slot === 0 || !isTable(m.pt[slot]!)) continue;
+    const row = tableRow(m.pt[slot]!);
+    m.pt[slot] = 0;
+    freePageTable(m, m.vma.mm[v]!, row);
+  }
 }
