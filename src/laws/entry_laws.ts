@@ -25,9 +25,9 @@ import {
   VM_MAYSHARE,
   VM_PFNMAP,
   VM_SHARED,
-  VM_UFFD_WP,
   VM_WRITE,
 } from '../mm/vm_flags.ts';
+import { uffdArmed } from '../mm/vma_prot.ts';
 import type { Census, LeafVisitor, SlotVisitor } from './census.ts';
 import { judgeFileEntry } from './file_laws.ts';
 import type { Report } from './law.ts';
@@ -38,12 +38,13 @@ const WRITABLE = PTE_P | PTE_W;
 /**
  * An entry remembers that userfaultfd write-protects its page, where nobody registered for that:
  * unregistering, fork and mremap take the mark off, or a later registration would find pages
- * protected that its handler never protected.
+ * protected that its handler never protected. Memory that is registered again in another mode keeps
+ * its marks.
  * Source: mm/mremap.c vma_has_uffd_without_event_remap(), mm/userfaultfd.c
  * userfaultfd_clear_vma(), mm/memory.c copy_present_ptes(), 6.18.
  */
 export function isStrayUffdWp(m: Machine, v: number, entry: number): boolean {
-  if (v === 0 || (m.vma.flags[v]! & VM_UFFD_WP) !== 0) return false;
+  if (v === 0 || uffdArmed(m, v)) return false;
   if ((entry & PTE_MAPPED) !== 0) return (entry & PTE_UFFD_WP) !== 0;
   return isMarker(entry) && (entry & MARKER_UFFD_WP) !== 0;
 }
