@@ -218,17 +218,15 @@ function freeRows(m: Machine, row: number, height: number): void {
   freeTableRow(m, row);
 }
 
-/**
- * A page-cache folio is dirtied through its mappings: that ends PG_reclaim, which is PG_readahead too.
- * Source: mm/page-writeback.c folio_mark_dirty(), 6.18.
- */
+/** folio_mark_dirty() of a page-cache folio; PG_reclaim, which is PG_readahead too, ends with it. */
 export function folioMarkDirty(m: Machine, head: Pfn): void {
-  m.page.flags[head] = m.page.flags[head]! & ~PG_READAHEAD;
-  folioSetDirty(m, head);
+  const { flags } = m.page;
+  flags[head] = flags[head]! & ~PG_READAHEAD;
+  folioAccountDirtied(m, head);
 }
 
-/** Dirtied by way of its blocks, as write(2) does: fs/buffer.c mark_buffer_dirty(). */
-export function folioSetDirty(m: Machine, head: Pfn): void {
+/** __folio_mark_dirty(), for one whose buffers became dirty. */
+export function folioAccountDirtied(m: Machine, head: Pfn): void {
   const { flags } = m.page;
   const f = flags[head]!;
   if ((f & PG_DIRTY) !== 0) return;
