@@ -13,6 +13,7 @@ import {
   findingText,
   type HostRelease,
   isFull,
+  mayBeOthers,
   type PlanAbilities,
   programText,
   shrinkLines,
@@ -160,7 +161,9 @@ export class FuzzRun {
     const text = this.textOf(index);
     const full = isFull(index);
     // Status says of a process that was kept what its highest sizes ever were.
-    const ran = await this.#ask(text, full, { reuse: !full });
+    let ran = await this.#ask(text, full, { reuse: !full });
+    // What another process has added to statistics is not there a second time.
+    if (mayBeOthers(ran?.result?.divergence)) ran = await this.#ask(text, full);
     if (ran === undefined) return;
     state.programs++;
     if (ran.refused !== undefined) {

@@ -16,6 +16,9 @@ import type { HostSession } from '../../src/cli/host_session.ts';
 import type { HostKernel } from '../../src/host/index.ts';
 import { hostRelease } from '../../src/lab/index.ts';
 import { DEFAULT_LAYOUT } from '../../src/lab/layout.ts';
+import { ModelKernel } from '../../src/lab/model_kernel.ts';
+import { DEFAULT_MEMORY, statsOf } from '../../src/lab/run.ts';
+import { findKernel } from '../../src/mm/release.ts';
 import type { Program } from '../../src/scenario/index.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'faultline-fuzz-'));
@@ -66,6 +69,49 @@ describe('a divergence', () => {
     expect(found?.later.slice(1).every((one) => one.includes('0x88888'))).toBe(true);
     expect(found?.file).toContain(join('unstable', 'seed-5-program-0.fl'));
     expect(readFileSync(found!.file, 'utf8')).toContain('the kernel says 0x77777');
+  });
+});
+
+/** A kernel that is the model, but for `others`: what other processes add to a statistic, ask by ask. */
+function statisticsSession(others: (asked: number) => number) {
+  const asked: { readonly stats: boolean }[] = [];
+  const model = (program: Program, extra: number) => {
+    const kernel = new ModelKernel({ release: findKernel('6.18')!, memory: DEFAULT_MEMORY }, 't0');
+    const stats: Map<string, number>[] = [];
+    const outcomes = program.steps.map((step, i) => {
+      const outcome = kernel.execute(step, i);
+      const of = statsOf(kernel.m);
+      const splits = (of.thp_split_pmd ?? 0) + (i > 0 ? extra : 0);
+      stats.push(new Map([['thp_split_pmd', splits]]));
+      return outcome;
+    });
+    return { kernel: 'fake', outcomes, observations: [], stats, layout: DEFAULT_LAYOUT, notes: [] };
+  };
+  const execute = async (program: Program, how: { hold?: boolean; stats?: boolean }) => {
+    const stats = how.stats === true;
+    const made = model(program, stats ? others(asked.length) : 0);
+    if (how.hold !== true) asked.push({ stats });
+    return stats ? made : { ...made, stats: [] };
+  };
+  const info = () => ({ settings: new Map(), where: 'host', release: '6.18.1' });
+  const host = { execute, info, close: async () => {} } as unknown as HostKernel;
+  return { host, modelled: hostRelease('6.18.1')!, asked };
+}
+
+describe('statistics', () => {
+  it('are asked of one program in ten, and differ when they do each time', async () => {
+    const session = statisticsSession(() => 1);
+    const state = await fuzzOne('statistics', session);
+    expect(session.asked.every(({ stats }) => stats)).toBe(true);
+    expect(state.findings[0]?.divergence.observable).toContain('statistic thp_split_pmd');
+  });
+
+  it('that another process moved once are asked again, and that is all', async () => {
+    const session = statisticsSession((asked) => (asked === 0 ? 1 : 0));
+    const state = await fuzzOne('others', session);
+    expect(session.asked).toHaveLength(2);
+    expect(state).toMatchObject({ findings: [], unstable: [], programs: 1 });
+    expect(state.values).toBeGreaterThan(0);
   });
 });
 
