@@ -4,7 +4,7 @@ import { type Answer, type ExpectResult, judge, type Seen } from '../scenario/ex
 import type { Program } from '../scenario/index.ts';
 import { parsePairs } from '../scenario/proc_text.ts';
 import type { StepOutcome, TaskObservation, Transcript, Unseen } from '../scenario/transcript.ts';
-import type { Decoded, TaskView } from './decode.ts';
+import { BEFORE_FIRST, type Decoded, type TaskView } from './decode.ts';
 import type { Encoded } from './encode.ts';
 import type { HostInfo } from './host_kernel.ts';
 import { type HostLayout, type OwnImage, observationOf } from './layout.ts';
@@ -69,7 +69,7 @@ export function assemble(
   const observations: (readonly TaskObservation[] | undefined)[] = [];
   const expectations: (ExpectResult | undefined)[] = program.steps.map(() => undefined);
   const stats: (ReadonlyMap<string, number> | undefined)[] = [];
-  let numbers = changed(new Map(), decoded?.stats.get(BEFORE) ?? '');
+  let numbers = changed(new Map(), decoded?.stats.get(BEFORE_FIRST) ?? '');
   const blockedSteps = new Set<number>();
   const sides = new Map<string, Answer>();
   const last = new Map<string, StepOutcome>();
@@ -159,9 +159,6 @@ function observationsOf(
     .sort(([a], [b]) => a - b)
     .map(([task, view]) => observationOf(encoded.tasks[task] ?? '', view, own));
 }
-
-/** Wire index of what was before the first step. */
-const BEFORE = 0xffffffff;
 
 /** Lines "name value" over the numbers of the step before; these themselves where nothing changed. */
 function changed(before: ReadonlyMap<string, number>, text: string): ReadonlyMap<string, number> {

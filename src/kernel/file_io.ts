@@ -18,8 +18,8 @@ import {
   cacheGet,
   cacheRangeEmpty,
   cacheReadFolio,
+  folioAccountDirtied,
   folioMarkDirty,
-  folioSetDirty,
   markWritten,
   writeOrder,
 } from '../mm/filemap.ts';
@@ -197,7 +197,7 @@ function commitBlocks(m: Machine, pfn: number, pos: number, room: number, copied
     dirties = true;
   }
   if (n > 0 || !unread) flags[head] = flags[head]! | PG_UPTODATE;
-  if (dirties) folioSetDirty(m, head);
+  if (dirties) folioAccountDirtied(m, head);
   return n;
 }
 

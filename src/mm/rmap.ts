@@ -269,7 +269,8 @@ export function folioAddAnonRmapPtes(
   exclusive: boolean,
 ): void {
   addPteMaps(m, head, page, n, m.vma.mm[v]!);
-  // A split PMD's folio is locked once more before the PMD's own lock goes: the mark stays.
+  // What is mapped whole is locked in a locked VMA. A split PMD's folio is locked once more before the
+  // PMD's own lock goes: the mark stays.
   if ((n === 1 || m.release.mlockLargeFile) && folioPages(m, head) === n) {
     mlockVmaFolio(m, head, v);
   }

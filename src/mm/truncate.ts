@@ -12,8 +12,8 @@ import {
   cacheReadFolio,
   cacheRemove,
   filePages,
+  folioAccountDirtied,
   folioMarkDirty,
-  folioSetDirty,
 } from './filemap.ts';
 import { folioIndex, folioOrder, folioPages, headOf, isLarge } from './folio.ts';
 import { splitFileFolio } from './folio_split.ts';
@@ -237,7 +237,7 @@ function touchPartialPage(m: Machine, inode: InodeRow, index: number): void {
   }
   if (!diskHasBlock(m, pfn)) return;
   diskDirty(m, pfn, 1);
-  folioSetDirty(m, headOf(m, pfn));
+  folioAccountDirtied(m, headOf(m, pfn));
 }
 
 /** The last user of an inode without a name is gone: its pages go. */

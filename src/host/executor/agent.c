@@ -11,8 +11,8 @@
 #define SYS_write 1
 #define SYS_munmap 11
 #define SYS_rt_sigaction 13
-#define SYS_madvise 28
 #define SYS_sched_yield 24
+#define SYS_madvise 28
 #define SYS_clone 56
 #define SYS_execve 59
 #define SYS_wait4 61
@@ -206,8 +206,9 @@ static u64 bits_of(const struct request *request) {
 
 /*
  * A fault that had pages read from a disk (a major one, or one that met the mark of readahead) returns
- * when its own page is there. The others come when the disk answers, and until then fault-around passes them over: the next touch waits for them. A task
- * that sleeps counts as blocked (agents.c), so this one stays awake.
+ * when its own page is there. The others come when the disk answers, and until then fault-around passes
+ * them over: the next touch waits for them. A task that sleeps counts as blocked (agents.c), so this one
+ * stays awake.
  */
 static void wait_for_disk(void) {
   u64 begin = __builtin_ia32_rdtsc();
