@@ -9,13 +9,12 @@ interface Counts {
   readonly peak: number;
 }
 
-/** Undefined when the process has ended. */
+/** Of a process that has ended too, until its parent has waited for it; then undefined. */
 function countsOf(pid: number): Counts | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
     // The command's name may hold anything; behind its bracket field 3 comes.
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    if (fields[0] === 'Z') return undefined;
     // Of itself and of the children that it waited for.
     const minflt = Number(fields[7]) + Number(fields[8]);
     const majflt = Number(fields[9]) + Number(fields[10]);
@@ -46,20 +45,25 @@ export class ProcessWatch {
 
   /** To be called now and then: the largest size is that of these moments. */
   look(): Map<number, Counts> {
-    const found = new Map<number, Counts>();
-    for (const pid of this.#first.keys()) {
-      const now = countsOf(pid);
-      if (now === undefined) continue;
-      found.set(pid, now);
-      if (now.rss > this.#most) this.#most = now.rss;
+    // One that its parent waits for between our reading of the parent and of itself would be in
+    // neither. Where nobody went between two readings, whoever is absent had gone before the last.
+    for (let before = -1; ; ) {
+      const found = new Map<number, Counts>();
+      for (const pid of this.#first.keys()) {
+        const now = countsOf(pid);
+        if (now === undefined) continue;
+        found.set(pid, now);
+        if (now.rss > this.#most) this.#most = now.rss;
+      }
+      if (found.size === before) return found;
+      before = found.size;
     }
-    return found;
   }
 
   /**
    * A line of the report (build_launcher.ts): the difference since the beginning. '' when the
-   * process has ended meanwhile: nobody but its parent knows then. A descendant that has ended is
-   * in its parent's counts with all that it ever took, of which its own beginning is taken away.
+   * process is gone: nobody but its parent knows then. A descendant that is gone is in its
+   * parent's counts with all that it ever took, of which its own beginning is taken away.
    */
   report(): string {
     const last = this.look();

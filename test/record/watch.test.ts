@@ -6,6 +6,7 @@ import { expect, it } from 'vitest';
 import { treeOf } from '../../src/record/tree.ts';
 import { ProcessWatch } from '../../src/record/watch.ts';
 
+const nameOf = (pid: number) => readFileSync(`/proc/${pid}/comm`, 'utf8').trim();
 const pause = () => new Promise((resolve) => setTimeout(resolve, 20));
 
 /** A shell that waits for a line, its child, and the child's `sleep`, which ends both. */
@@ -14,7 +15,7 @@ async function family(seconds: number) {
   const shell = spawn('sh', ['-c', script], { stdio: ['pipe', 'ignore', 'inherit'] });
   for (;;) {
     const pids = treeOf(shell.pid!);
-    if (pids.length === 3 && readFileSync(`/proc/${pids[2]}/comm`, 'utf8') === 'sleep\n') {
+    if (pids.length === 3 && nameOf(pids[2]!) === 'sleep') {
       return { shell, pids };
     }
     await pause();
@@ -43,4 +44,24 @@ it('a descendant that ends is counted from the beginning on, and once', async ()
   shell.stdin!.end('go\n');
   await once(shell, 'exit');
   expect(watch.report()).toBe('');
+});
+
+it('a descendant that nobody has waited for yet is counted by itself', async () => {
+  // `sleep` waits for no child.
+  const script = 'exec 3<&0; sh -c "read line <&3; true" & exec sleep 60';
+  const parent = spawn('sh', ['-c', script], { stdio: ['pipe', 'ignore', 'inherit'] });
+  const isReady = () => treeOf(parent.pid!).length === 2 && nameOf(parent.pid!) === 'sleep';
+  while (!isReady()) await pause();
+  const pids = treeOf(parent.pid!);
+  await pause();
+  const watch = new ProcessWatch(pids);
+  const before = Number(watch.report().split(' ')[3]);
+  parent.stdin!.end('go\n');
+  while (treeOf(parent.pid!).length > 1) await pause();
+  expect(readFileSync(`/proc/${pids[1]}/stat`, 'utf8')).toContain(') Z ');
+  const after = Number(watch.report().split(' ')[3]);
+  expect(after).toBeGreaterThanOrEqual(before);
+  expect(after).toBeLessThan(60);
+  parent.kill('SIGKILL');
+  await once(parent, 'exit');
 });
