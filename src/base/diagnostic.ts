@@ -1,6 +1,6 @@
 /**
  * "The input is bad": a diagnostic says where, what was found and what was expected. Diagnostics
- * are collected beside a best-effort result; they are never thrown.
+ * are collected beside a best-effort result; the one that is thrown is InputChanged.
  */
 export type Severity = 'error' | 'warning' | 'note';
 
@@ -24,4 +24,15 @@ export interface Diagnostic {
 export function formatDiagnostic(d: Diagnostic): string {
   const at = d.line === 0 ? d.file : `${d.file}:${d.line}${d.column > 0 ? `:${d.column}` : ''}`;
   return `${at}: ${d.severity}: ${d.message}${d.hint ? `; ${d.hint}` : ''} [${d.code}]`;
+}
+
+/** What was read and found good has become something else under our hands: nothing can be answered. */
+export class InputChanged extends Error {
+  override readonly name = 'InputChanged';
+  readonly diagnostic: Diagnostic;
+
+  constructor(diagnostic: Diagnostic) {
+    super(diagnostic.message);
+    this.diagnostic = diagnostic;
+  }
 }

@@ -14,7 +14,7 @@ import {
   type Recorded,
   recommend,
 } from '../advise/index.ts';
-import type { Diagnostic } from '../base/index.ts';
+import { type Diagnostic, InputChanged } from '../base/index.ts';
 import { releaseNamed, type SettingWrite } from '../replay/index.ts';
 import { openForReplay, type ReadTrace, reasonOf } from '../store/index.ts';
 import {
@@ -159,8 +159,12 @@ async function runnerFor(
   return runner;
 }
 
-/** What the queue could not do is bad input; anything else is a bug, and goes on its way. */
-function queueTrouble(options: AdviseOptions, error: unknown): Diagnostic {
+/**
+ * What the queue could not do, and a trace that another has replaced, are bad input; anything else
+ * is a bug, and goes on its way.
+ */
+function troubleOf(options: AdviseOptions, error: unknown): Diagnostic {
+  if (error instanceof InputChanged) return error.diagnostic;
   if (options.queue === undefined || (error as Error).name !== 'QueueError') throw error;
   const hint = 'is a Redis or Valkey server running there?';
   return cliError('CLI001', options.queue, `the queue: ${(error as Error).message}`, hint);
@@ -199,7 +203,7 @@ async function adviseWith(
   try {
     runner = await runnerFor(path, data, pool, options);
   } catch (error) {
-    return await fail(out, path, [queueTrouble(options, error)], options);
+    return await fail(out, path, [troubleOf(options, error)], options);
   }
   let swept: Swept;
   let heat: HeatMap | undefined;
@@ -216,11 +220,13 @@ async function adviseWith(
       },
       runner,
     );
+    // A rejection is seen where it is awaited below.
+    sweeping.catch(() => {});
     // Threads do the sweep: this one has nothing else to do.
     if (options.json === true || options.output !== undefined) heat = heatMap(trace);
     swept = await sweeping;
   } catch (error) {
-    return await fail(out, path, [queueTrouble(options, error)], options);
+    return await fail(out, path, [troubleOf(options, error)], options);
   } finally {
     if (isLive) process.stderr.write('\r\x1b[K');
     await runner.close();

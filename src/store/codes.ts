@@ -1,5 +1,5 @@
 /** What can be wrong with a trace file. */
-import type { Diagnostic, Severity } from '../base/index.ts';
+import { type Diagnostic, InputChanged, type Severity } from '../base/index.ts';
 
 export const TRACE_CODES = {
   TRC001: 'a trace that cannot be opened or read',
@@ -9,6 +9,7 @@ export const TRACE_CODES = {
   TRC005: 'a trace without events',
   TRC006: 'a damaged trace: bytes that are not what its footer says',
   TRC007: 'a trace that cannot be written',
+  TRC008: 'a trace that was changed while it was replayed',
 } as const;
 
 export type TraceCode = keyof typeof TRACE_CODES;
@@ -22,6 +23,12 @@ export function traceDiagnostic(
 ): Diagnostic {
   const found = { severity, code, file, line: 0, column: 0, message };
   return hint === undefined ? found : { ...found, hint };
+}
+
+/** A trace is read more than once only where it is too large to be held. */
+export function traceChanged(file: string): InputChanged {
+  const message = 'the trace was changed while it was replayed';
+  return new InputChanged(traceDiagnostic('error', 'TRC008', file, message, 'run it again'));
 }
 
 const REASONS: Readonly<Record<string, string>> = {

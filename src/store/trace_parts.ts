@@ -9,6 +9,7 @@ import {
   type Trace,
   type TraceMeta,
 } from '../trace/index.ts';
+import { traceChanged } from './codes.ts';
 import {
   NameTable,
   type OpenTrace,
@@ -18,6 +19,7 @@ import {
   readTrace,
   rowsOf,
   scanTrace,
+  stampOf,
 } from './trace_reader.ts';
 
 /** Events that are held: half a gigabyte. */
@@ -26,6 +28,8 @@ const HELD_MOST = 8_000_000;
 /** Plain data, which goes between threads. */
 export interface PartedTrace {
   readonly path: string;
+  /** See stampOf. */
+  readonly stamp: string;
   readonly meta: TraceMeta;
   readonly names: readonly string[];
   /** As EventParts has them. */
@@ -55,15 +59,16 @@ class FileParts implements EventParts {
   }
 
   read(part: number, out: Events, at: number): void {
-    if (readGroup(this.#open, part, out, at, this.#names)) return;
-    throw new Error(`${this.parted.path} was changed while it was replayed`);
+    const { path, stamp } = this.parted;
+    const isSame = readGroup(this.#open, part, out, at, this.#names);
+    if (!isSame || stampOf(this.#open.fd) !== stamp) throw traceChanged(path);
   }
 }
 
-/** Opens the file until the thread ends. */
+/** Opens the file until the thread ends. Throws InputChanged when it is another by now. */
 export function joinParts(parted: PartedTrace): Trace {
   const { open } = openTrace(parted.path);
-  if (open === undefined) throw new Error(`${parted.path} cannot be opened any more`);
+  if (open === undefined || stampOf(open.fd) !== parted.stamp) throw traceChanged(parted.path);
   const { meta, names } = parted;
   return { meta, names: [...names], events: makeEvents(0), parts: new FileParts(parted, open) };
 }
@@ -85,7 +90,7 @@ export async function openForReplay(
   let rows = 0;
   let begin = 0;
   let end = 0;
-  const { meta, diagnostics } = await scanTrace(path, (events, found) => {
+  const { meta, stamp, diagnostics } = await scanTrace(path, (events, found) => {
     if (rows === 0) begin = events.time[0]!;
     starts.push(rows);
     rows += events.rows;
@@ -93,6 +98,6 @@ export async function openForReplay(
     names = found;
   });
   if (meta === undefined) return { trace: undefined, diagnostics };
-  const parted = { path, meta, names, rows, starts, begin, end };
+  const parted = { path, stamp, meta, names, rows, starts, begin, end };
   return { trace: joinParts(parted), diagnostics };
 }

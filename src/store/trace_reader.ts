@@ -56,6 +56,12 @@ export interface Opened {
   readonly diagnostics: readonly Diagnostic[];
 }
 
+/** Equal as long as it is the same file and nobody has written to it. */
+export function stampOf(fd: number): string {
+  const { dev, ino, size, mtimeNs } = fstatSync(fd, { bigint: true });
+  return `${dev}:${ino}:${size}:${mtimeNs}`;
+}
+
 function readAt(fd: number, from: number, length: number): Buffer {
   const buffer = Buffer.allocUnsafe(length);
   let done = 0;
@@ -233,6 +239,13 @@ export function rowsOf(path: string): number {
   return open.footer.ours && open.schema === SCHEMA_VERSION ? open.footer.rows : 0;
 }
 
+export interface Scanned {
+  readonly meta: TraceMeta | undefined;
+  /** Of the file that was scanned: see stampOf. */
+  readonly stamp: string;
+  readonly diagnostics: readonly Diagnostic[];
+}
+
 /**
  * Gives the row groups to `take`, one after the other, in the same memory: a trace of any size. Of
  * a damaged one, those before the damage.
@@ -240,15 +253,16 @@ export function rowsOf(path: string): number {
 export async function scanTrace(
   path: string,
   take: (events: Events, names: readonly string[]) => void,
-): Promise<{ readonly meta: TraceMeta | undefined; readonly diagnostics: readonly Diagnostic[] }> {
+): Promise<Scanned> {
   const { open, diagnostics } = openTrace(path);
-  if (open === undefined) return { meta: undefined, diagnostics };
+  if (open === undefined) return { meta: undefined, stamp: '', diagnostics };
+  const stamp = stampOf(open.fd);
   const { footer } = open;
   if (!footer.ours || open.schema !== SCHEMA_VERSION) {
     closeSync(open.fd);
     const read = await readTrace(path);
     if (read.trace !== undefined) take(read.trace.events, read.trace.names);
-    return { meta: read.trace?.meta, diagnostics: read.diagnostics };
+    return { meta: read.trace?.meta, stamp, diagnostics: read.diagnostics };
   }
   const found = [...diagnostics];
   try {
@@ -264,7 +278,7 @@ export async function scanTrace(
       good += events.rows;
       take(events, names.names);
     }
-    return { meta: open.meta, diagnostics: found };
+    return { meta: open.meta, stamp, diagnostics: found };
   } finally {
     closeSync(open.fd);
   }

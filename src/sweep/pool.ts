@@ -3,9 +3,10 @@ import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { Candidate, Outcome, Recorded } from '../advise/index.ts';
 import { defaultCandidates, REFERENCE } from '../advise/index.ts';
+import { InputChanged } from '../base/index.ts';
 import { type Answer, answer, type Job, makeTrial, type SweepData } from './job.ts';
 import { shareTrace } from './shared_trace.ts';
-import type { ThreadJob } from './worker.ts';
+import type { ThreadAnswer, ThreadJob } from './worker.ts';
 
 export interface SweepRequest {
   /** Undefined: those that suit the trace. */
@@ -79,9 +80,11 @@ export async function startThreads(jobs: number): Promise<Threads> {
       return {
         // One more waits, so that no thread does while this one is busy.
         width: jobs + 1,
-        run: (job) => {
+        run: async (job) => {
           const asked: ThreadJob = { sweep: sweepNumber, data: shared, job };
-          return pool.run(asked) as Promise<Answer>;
+          const got = (await pool.run(asked)) as ThreadAnswer;
+          if ('changed' in got) throw new InputChanged(got.changed);
+          return got;
         },
         close,
       };

@@ -1,9 +1,10 @@
 /** A trace that comes in parts, wherever they are cut, is replayed as one that is held whole. */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { appendFileSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { candidateOf, heatMap, REFERENCE, Trial } from '../../src/advise/index.ts';
+import { InputChanged } from '../../src/base/index.ts';
 import { releaseNamed, replayReport } from '../../src/replay/index.ts';
 import { openForReplay, readTrace, TraceWriter } from '../../src/store/index.ts';
 import { receiveTrace, shareTrace } from '../../src/sweep/shared_trace.ts';
@@ -91,4 +92,20 @@ test('a trace of few events is held whole', async () => {
   const { trace } = await openForReplay(write(program(), 10));
   expect(trace!.parts).toBe(undefined);
   expect(trace!.events.rows).toBe(eventCount(trace!));
+});
+
+test('a trace that was changed or replaced meanwhile is no input any more', async () => {
+  const path = write(program(), 10);
+  const parted = (await openForReplay(path, true, 0)).trace!;
+  const shared = structuredClone(shareTrace(parted));
+  // Another of the same rows and names: what was open is still the first.
+  renameSync(write(program(), 9), path);
+  expect(report(parted, [], 0).faults.total).toBeGreaterThan(0);
+  expect(() => receiveTrace(shared)).toThrow(InputChanged);
+  rmSync(path);
+  expect(() => receiveTrace(shared)).toThrow('the trace was changed while it was replayed');
+
+  const longer = (await openForReplay(write(program(), 10), true, 0)).trace!;
+  appendFileSync(path, 'x');
+  expect(() => report(longer, [], 0)).toThrow(InputChanged);
 });
