@@ -10,14 +10,21 @@ export interface Judged extends Outcome {
   readonly predicted: Predicted | null;
   /** Peak memory beyond that of 4 kB pages, as a share of it; less than 0 where it is less. */
   readonly bloat: number;
-  /** No other setting is better in time and not worse in memory, or the reverse. */
+  /** It fits into the machine's memory, and no other setting is better in time and not worse in memory, or the reverse. */
   readonly front: boolean;
 }
 
 /** Differences below this are none: the model and a program's own variation are not finer. */
 const SAME = 0.005;
 
+/** The machine had memory for every access. */
+export function fits(one: Outcome): boolean {
+  return one.faults.noMemory === 0;
+}
+
+/** What does not fit beats nothing: its numbers end where the memory did. */
 function beats(a: Judged, b: Judged): boolean {
+  if (!fits(a) || !fits(b)) return fits(a) && !fits(b);
   const noSlower = a.cost.total <= b.cost.total;
   const noLarger = a.peak.memory <= b.peak.memory;
   return noSlower && noLarger && (a.cost.total < b.cost.total || a.peak.memory < b.peak.memory);
@@ -58,7 +65,8 @@ function markFront(list: readonly Omit<Judged, 'front'>[]): Judged[] {
     const equalBefore = open
       .slice(0, i)
       .some((o) => o.cost.total === one.cost.total && o.peak.memory === one.peak.memory);
-    return { ...one, front: !equalBefore && !open.some((other) => beats(other, one)) };
+    const isFront = !equalBefore && fits(one);
+    return { ...one, front: isFront && !open.some((other) => beats(other, one)) };
   });
 }
 
@@ -68,11 +76,12 @@ function changes(one: Judged): number {
 }
 
 /**
- * The fastest of those that cost no more than `maxBloat` of memory; among those that are as fast
- * (within half a percent), the one that needs least memory, then the one that changes least.
+ * The fastest of those that fit into the machine and cost no more than `maxBloat` of memory; among
+ * those that are as fast (within half a percent), the one that needs least memory, then the one that
+ * changes least. Undefined: none fits.
  */
 export function recommend(list: readonly Judged[], maxBloat: number): Judged | undefined {
-  const allowed = list.filter((one) => one.bloat <= maxBloat);
+  const allowed = list.filter((one) => fits(one) && one.bloat <= maxBloat);
   const best = Math.min(...allowed.map((one) => one.cost.total));
   const near = allowed.filter((one) => one.cost.total <= best * (1 + SAME));
   near.sort(

@@ -23,6 +23,7 @@ export interface AdviceReport {
   readonly settings: readonly Judged[];
   /** Names, in the order of memory. */
   readonly front: readonly string[];
+  /** '': under no setting does the trace fit into its machine's memory. */
   readonly recommendation: string;
   readonly commands: Commands;
   readonly warnings: readonly TraceNote[];

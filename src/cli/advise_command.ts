@@ -93,7 +93,7 @@ function makeReport(
   const how = { costs: found.costs, passes: options.passes, measured, recorded };
   const settings = judge(outcomes, reference, how);
   const maxBloat = options.maxBloat / 100;
-  const best = recommend(settings, maxBloat) ?? settings[0]!;
+  const best = recommend(settings, maxBloat);
   const onFront = settings.filter((one) => one.front);
   onFront.sort((a, b) => a.peak.memory - b.peak.memory);
   return {
@@ -110,8 +110,8 @@ function makeReport(
     maxBloat,
     settings,
     front: onFront.map((one) => one.name),
-    recommendation: best.name,
-    commands: commandsFor(worthSetting(best, recorded), present),
+    recommendation: best?.name ?? '',
+    commands: commandsFor(best === undefined ? [] : worthSetting(best, recorded), present),
     warnings: recorded.warnings,
   };
 }

@@ -10,6 +10,7 @@ const HEAD = [
     'contpte_share',
     'predicted_minflt',
     'predicted_maxrss',
+    'no_memory',
     'settings',
   ],
 ];
@@ -30,7 +31,7 @@ export function adviceCsv(report: AdviceReport): string {
       ...[cost.total, cost.faults, cost.zeroing, cost.tlb].map(Math.round),
       ...[peak.memory, peak.rss, one.bloat.toFixed(5), census.waste],
       ...[census.thpShare.toFixed(4), census.contpteShare.toFixed(4)],
-      ...[predicted?.minflt ?? '', predicted?.maxrss ?? '', settings],
+      ...[predicted?.minflt ?? '', predicted?.maxrss ?? '', faults.noMemory, settings],
     ];
     lines.push(cells.map(cell).join(','));
   }

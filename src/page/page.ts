@@ -1,5 +1,5 @@
 /** The advice as one page that needs nothing else: no script, no other file. */
-import type { AdviceReport, HeatMap, Judged } from '../advise/index.ts';
+import { type AdviceReport, fits, type HeatMap, type Judged } from '../advise/index.ts';
 import { duration, grouped, mebibytes, orderSize, share } from '../view/index.ts';
 import {
   faultsAgainstMemory,
@@ -71,14 +71,14 @@ function tableOf(report: AdviceReport): string {
   const rows = report.settings.map((one) => {
     const marks = [
       one.name === report.recommendation ? 'best' : '',
-      one.bloat > report.maxBloat ? 'over' : '',
+      one.bloat > report.maxBloat || !fits(one) ? 'over' : '',
     ].filter((mark) => mark !== '');
     const cells = [
       `${escapeHtml(one.name)}${one.front ? ' *' : ''}`,
       grouped(one.faults.total),
       duration(one.cost.total),
-      mebibytes(one.peak.memory),
-      bloat(one),
+      fits(one) ? mebibytes(one.peak.memory) : `&gt; ${mebibytes(one.peak.memory)}`,
+      fits(one) ? bloat(one) : '',
       mebibytes(one.census.waste),
       share(one.census.thpShare),
       share(one.census.contpteShare),
@@ -89,8 +89,13 @@ function tableOf(report: AdviceReport): string {
 <tbody>${rows.join('\n')}</tbody></table></div>`;
 }
 
+const FULL_NOTE = ' &gt;: more than the machine has; faults and time are those up to there.';
+
 function advice(report: AdviceReport): string {
-  const best = report.settings.find((one) => one.name === report.recommendation)!;
+  const best = report.settings.find((one) => one.name === report.recommendation);
+  if (best === undefined) {
+    return `<section class="advice"><p>Advised</p><p><strong>Nothing: under no setting does the trace fit into the memory of its machine.</strong></p></section>`;
+  }
   const reference = report.settings[0]!;
   const numbers = [
     [
@@ -176,7 +181,7 @@ ${warnings.join('')}
 ${charts(await loadKit(), report, heat)}
 <h2>All settings</h2>
 ${tableOf(report)}
-<p class="dim">* on the front. Time is that of faults, of clearing memory and of TLB misses, by the costs of: ${escapeHtml(report.costs.machine)}. Bloat is the peak against 4K pages; never needed is memory that no access of the trace touched.</p>
+<p class="dim">* on the front. Time is that of faults, of clearing memory and of TLB misses, by the costs of: ${escapeHtml(report.costs.machine)}. Bloat is the peak against 4K pages; never needed is memory that no access of the trace touched.${report.settings.every(fits) ? '' : FULL_NOTE}</p>
 <footer>faultline ${escapeHtml(version)}, ${escapeHtml(report.trace)}</footer>
 </main>
 </body>

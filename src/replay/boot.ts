@@ -16,7 +16,7 @@ const GIB = 1024 ** 3;
 const DEFAULT_MEMORY = 16 * GIB;
 /** The frame table of more would cost more than it tells. */
 const MOST_MEMORY = 256 * GIB;
-const LEAST_MEMORY = GIB;
+const LEAST_MEMORY = 64 * 1024 ** 2;
 
 export const THP_ROOT = '/sys/kernel/mm/transparent_hugepage/';
 

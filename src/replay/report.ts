@@ -28,6 +28,8 @@ export interface FaultCounts {
   readonly saved: number;
   /** Recorded twice, because the kernel tried twice: no faults of the program's. */
   readonly repeated: number;
+  /** Accesses for which the machine had no memory left: more than 0 means that it is too small. */
+  readonly noMemory: number;
   readonly byKind: Readonly<Record<string, number>>;
   /** kind → faults by order of the folio that served them, 0 to 9. */
   readonly byOrder: Readonly<Record<string, readonly number[]>>;
@@ -97,6 +99,7 @@ export function faultCounts(r: Replay): FaultCounts {
     carried: tally.carried,
     saved: tally.saved,
     repeated: tally.repeated,
+    noMemory: tally.noMemory,
     byKind,
     byOrder,
   };

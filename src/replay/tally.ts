@@ -40,6 +40,8 @@ export class Tally {
   repeated = 0;
   /** Accesses that the model refuses: memory of which the trace does not tell. */
   refused = 0;
+  /** Accesses for which the machine had no memory left: the model does not reclaim. */
+  noMemory = 0;
   /** Memory calls executed, and those that the model refuses although the kernel did them. */
   calls = 0;
   refusedCalls = 0;

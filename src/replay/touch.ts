@@ -1,5 +1,6 @@
 /** Accesses: the hot half of a replay. */
 import { modPow2, PMD_PAGES, type VmaRow, type Vpn } from '../base/index.ts';
+import { ACCESS_OK, ACCESS_OOM } from '../mm/access.ts';
 import { headOf } from '../mm/folio.ts';
 import {
   ACCESS_EXEC,
@@ -107,8 +108,10 @@ function touchByFaults(
     v = prepare(r, process, vpn, kind, fault);
     if (v === 0) return;
   }
-  if (accessByFaults(m, process.task, vpn, kind, entry, v) !== 0) {
-    outside(r, process, fault);
+  const result = accessByFaults(m, process.task, vpn, kind, entry, v);
+  if (result !== ACCESS_OK) {
+    if (result === ACCESS_OOM) outOfMemory(r, process, fault);
+    else outside(r, process, fault);
     return;
   }
   const pfn = faultedFrame(m, vpn);
@@ -181,6 +184,13 @@ function carry(r: Replay, process: Process, kind: number, fault: number): void {
   r.tally.add(kind, 0);
   process.minflt++;
   if ((fault & FAULT_KERNEL) !== 0) r.tally.kernel++;
+}
+
+/** The machine is full: the fault is carried over, and the report says so. */
+function outOfMemory(r: Replay, process: Process, fault: number): void {
+  r.tally.noMemory++;
+  r.m.unmodelled = '';
+  carry(r, process, KIND_ANON, fault);
 }
 
 /** Memory that the trace does not tell of: the fault is carried over. */

@@ -39,6 +39,13 @@ export function warningsOf(r: Replay, base: Replay): TraceNote[] {
       `${percent(tally.refused, tally.touches)} of the accesses hit memory of which the trace does not tell; they count as recorded.`,
     );
   }
+  if (tally.noMemory > 0) {
+    const size = `${Math.round(r.m.pages / 256)} MiB`;
+    add(
+      'memory-full',
+      `The machine's ${size} are used up: ${tally.noMemory} accesses found no memory and count as recorded. The kernel would drop file pages, swap, or kill a process; the model does none of these.`,
+    );
+  }
   if (tally.refusedCalls > 0) {
     add('calls', `${tally.refusedCalls} of ${tally.calls} memory calls are refused by the model.`);
   }

@@ -1,5 +1,5 @@
 /** `advise`: the table of settings, the front, and the lines that set a machine. */
-import type { AdviceReport, Judged } from '../advise/index.ts';
+import { type AdviceReport, fits, type Judged } from '../advise/index.ts';
 import { mebibytes, share } from './replay_view.ts';
 import { type Column, table } from './table.ts';
 import { BLANK, clean, cut, type Line, line, paragraph, span } from './text.ts';
@@ -35,18 +35,24 @@ function heads(): Line[] {
 
 function row(one: Judged, isBest: boolean, isOver: boolean): Line[] {
   const style = isBest ? 'strong' : one.front ? 'plain' : 'dim';
+  const isFull = !fits(one);
   const mark = isBest ? span('→', 'ok') : one.front ? span('*', 'note') : span(' ');
   return [
     [mark],
     line(clean(one.name), style),
     line(grouped(one.faults.total), style),
     line(duration(one.cost.total), style),
-    line(mebibytes(one.peak.memory), style),
-    line(signed(one.bloat), isOver ? 'warn' : style),
+    isFull
+      ? line(`> ${mebibytes(one.peak.memory)}`, 'bad')
+      : line(mebibytes(one.peak.memory), style),
+    line(isFull ? '' : signed(one.bloat), isOver ? 'warn' : style),
     line(share(one.census.thpShare), style),
     line(share(one.census.contpteShare), style),
   ];
 }
+
+const FULL_NOTE =
+  '> The machine has less memory than this needs: faults and time are those up to there, the rest as recorded.';
 
 export function adviceTable(report: AdviceReport, width: number): Line[] {
   const rows = report.settings.map((one) =>
@@ -54,17 +60,22 @@ export function adviceTable(report: AdviceReport, width: number): Line[] {
   );
   const notes =
     '→ recommended, * on the front: nothing else is faster with as little memory. Time is that of faults, of clearing memory and of TLB misses; bloat is the peak against 4K pages.';
-  return [
+  const lines = [
     ...table(COLUMNS, [heads(), ...rows], width),
     BLANK,
     ...paragraph([], notes, 'dim', width),
   ];
+  if (!report.settings.every(fits)) lines.push(...paragraph([], FULL_NOTE, 'warn', width));
+  return lines;
 }
 
 function gain(report: AdviceReport, width: number): Line[] {
   const best = report.settings.find((one) => one.name === report.recommendation);
   const reference = report.settings[0];
-  if (best === undefined || reference === undefined) return [];
+  if (best === undefined || reference === undefined) {
+    const text = 'None: under no setting does the trace fit into the memory of its machine.';
+    return paragraph([span('advice  ', 'head')], text, 'plain', width);
+  }
   const limit = `${(report.maxBloat * 100).toFixed(report.maxBloat < 0.01 ? 1 : 0)} %`;
   if (best.name === reference.name) {
     const text = `Leave it at 4K pages: no setting is faster with at most ${limit} more memory.`;
@@ -88,8 +99,10 @@ function gain(report: AdviceReport, width: number): Line[] {
 
 function commands(report: AdviceReport): Line[] {
   const { apply, undo } = report.commands;
-  if (apply.length === 0) return [line('This machine is set so already.', 'dim')];
+  if (report.recommendation === '') return [];
+  if (apply.length === 0) return [BLANK, line('This machine is set so already.', 'dim')];
   return [
+    BLANK,
     line('to apply it, as root:', 'head'),
     ...apply.map((text) => line(`  ${text}`)),
     line('to undo it:', 'head'),
@@ -114,7 +127,6 @@ export function adviseView(report: AdviceReport, width: number): Line[] {
     ...adviceTable(report, width),
     BLANK,
     ...gain(report, width),
-    BLANK,
     ...commands(report),
   ];
   if (report.warnings.length > 0) lines.push(BLANK);

@@ -16,16 +16,21 @@ import {
   Trial,
 } from '../../src/advise/index.ts';
 import { releaseNamed } from '../../src/replay/index.ts';
+import { emptyMeta } from '../../src/trace/index.ts';
 import { Tape } from '../replay/world.ts';
 
 const A = 0x7ff000000;
+const MIB = 2 ** 20;
 const none = { shmem: false, advises: false, files: false };
 
-function tried(): Judged[] {
-  // Every fourth page of 2 MiB: larger folios trade memory for faults.
-  const tape = new Tape().exec().mmap(A, 512);
-  for (let page = 0; page < 512; page += 4) tape.write(A + page);
-  const trial = new Trial(tape.trace(), releaseNamed());
+/** Every fourth page is touched: larger folios trade memory for faults. */
+function tried(pages = 512, memory = 0): Judged[] {
+  const tape = new Tape().exec();
+  // No mapping larger than the machine: that would be refused.
+  for (let page = 0; page < pages; page += 8192) tape.mmap(A + page, Math.min(8192, pages - page));
+  for (let page = 0; page < pages; page += 4) tape.write(A + page);
+  const { machine } = emptyMeta('tracepoints', '');
+  const trial = new Trial(tape.trace({ machine: { ...machine, memory } }), releaseNamed());
   const recorded = trial.recorded();
   const outcomes = defaultCandidates(none).map((candidate) => trial.run(candidate));
   const how = { costs: DEFAULT_COSTS, passes: 0, measured: null, recorded };
@@ -63,6 +68,23 @@ test('the recommendation keeps to the limit, and is on the front', () => {
     if (one.front) expect(beaten).toBe(false);
   }
   expect(list.some((one) => one.front)).toBe(true);
+});
+
+test('what does not fit into the machine is neither advised nor on the front', () => {
+  const memory = 64 * MIB;
+  // 40 MiB of small pages, 160 MiB of any others.
+  const list = tried((160 * MIB) / 4096, memory);
+  expect(list[0]!.faults).toMatchObject({ total: 10240, noMemory: 0 });
+  for (const one of list.slice(1)) {
+    expect(one.faults.noMemory).toBeGreaterThan(0);
+    expect(one.peak.memory).toBeLessThanOrEqual(memory);
+  }
+  expect(list.filter((one) => one.front)).toEqual([list[0]]);
+  expect(recommend(list, 10)).toBe(list[0]);
+  // 80 MiB of small pages.
+  const none = tried((320 * MIB) / 4096, memory);
+  expect(none.some((one) => one.front || one.faults.noMemory === 0)).toBe(false);
+  expect(recommend(none, 10)).toBe(undefined);
 });
 
 test('costs lie on lines between those that were measured', () => {

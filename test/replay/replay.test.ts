@@ -16,7 +16,13 @@ import {
   runReplay,
   startReplay,
 } from '../../src/replay/index.ts';
-import { FAULT_KERNEL, FAULT_TAKEN, MADV_EVERY_TOUCH, type Trace } from '../../src/trace/index.ts';
+import {
+  emptyMeta,
+  FAULT_KERNEL,
+  FAULT_TAKEN,
+  MADV_EVERY_TOUCH,
+  type Trace,
+} from '../../src/trace/index.ts';
 import { ANON_2M, ANON_64K, run, SHMEM_64K, setting, Tape, TOP } from './world.ts';
 
 const A = 0x7ff000000;
@@ -63,6 +69,24 @@ test('memory of which every touch was recorded hides none: it is mapped page by 
   expect(ran.tally.total()).toBe(64 + 32 + 16);
   expect(run(trace).tally.total()).toBe(64 + 2);
   expect(run(trace, SHMEM_64K).tally.total()).toBe(4 + 2);
+});
+
+test('accesses that find no memory count as recorded, and the report names the size', () => {
+  const { machine } = emptyMeta('tracepoints', '');
+  const trace = new Tape()
+    .exec()
+    .mmap(A, 10000)
+    .mmap(A + 10000, 10000)
+    .write(A, 17000)
+    .trace({ machine: { ...machine, memory: 2 ** 26 } });
+  const { report } = replayReport(trace, { release: releaseNamed(), settings: [], samples: 0 });
+  // 16384 frames, of which tables take some.
+  expect(report.faults.noMemory).toBeGreaterThan(17000 - 16384);
+  expect(report.faults.noMemory).toBeLessThan(17000 - 16384 + 100);
+  expect(report.faults).toMatchObject({ total: 17000, carried: report.faults.noMemory });
+  const text = report.warnings.find(({ code }) => code === 'memory-full')?.text;
+  expect(text).toMatch(/^The machine's 64 MiB are used up: 6\d\d accesses found no memory/);
+  expect(report.warnings.some(({ code }) => code === 'outside')).toBe(false);
 });
 
 test('a mapping that is not aligned: small pages at its ends', () => {
