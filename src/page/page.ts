@@ -71,7 +71,8 @@ function tableOf(report: AdviceReport): string {
   const rows = report.settings.map((one) => {
     const marks = [
       one.name === report.recommendation ? 'best' : '',
-      one.bloat > report.maxBloat || !fits(one) ? 'over' : '',
+      one.bloat > report.maxBloat ? 'over' : '',
+      fits(one) ? '' : 'full',
     ].filter((mark) => mark !== '');
     const cells = [
       `${escapeHtml(one.name)}${one.front ? ' *' : ''}`,

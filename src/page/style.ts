@@ -56,7 +56,7 @@ th:first-child, td:first-child { text-align: left; white-space: normal; min-widt
 .command { font-size: 0.8rem; color: var(--dim); overflow-wrap: anywhere; }
 th { font-weight: 600; color: var(--dim); }
 tr.best td { font-weight: 700; background: var(--panel); }
-tr.over td:nth-child(5) { color: var(--warn); }
+tr.over td:nth-child(5), tr.full td:nth-child(4) { color: var(--warn); }
 footer { margin-top: 40px; font-size: 0.85rem; color: var(--dim); }
 @media (max-width: 600px) {
   main { padding: 16px 12px 32px; }
