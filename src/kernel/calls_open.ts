@@ -183,11 +183,16 @@ function unlink(k: KernelState, t: TaskRow, dirfd: number, a: Args, at: number):
 
 const STICKY = new Set(['/tmp', '/var/tmp', '/dev/shm']);
 
+/** The root of a tmpfs has mode 1777 unless told: mm/shmem.c shmem_init_fs_context(), 6.18. */
+function isSticky(k: KernelState, directory: string): boolean {
+  return STICKY.has(directory) || k.mounts.some(({ path }) => path === directory);
+}
+
 /** In a sticky directory a name belongs to the owner of its file: fs/namei.c may_delete(), 6.18. */
 function mayTakeAway(k: KernelState, t: TaskRow, path: string): boolean {
   const inode = k.names.get(path);
-  const isSticky = k.observed === undefined && STICKY.has(path.slice(0, path.lastIndexOf('/')));
-  if (inode === undefined || !isSticky) return true;
+  if (inode === undefined || k.observed !== undefined) return true;
+  if (!isSticky(k, path.slice(0, path.lastIndexOf('/')))) return true;
   return k.m.inode.uid[inode] === k.m.task.euid[t] || capable(k.m, t, CAP_FOWNER);
 }
 

@@ -37,6 +37,7 @@ import { vmaIsAccessible } from './vma.ts';
 import { findVmaIntersection, vmaLookup } from './vma_tree.ts';
 import {
   FAULT_FLAG_ANEW,
+  FAULT_FLAG_KEEPS_LOCK,
   FAULT_FLAG_WRITE,
   VM_FAULT_HWPOISON,
   VM_FAULT_OOM,
@@ -52,7 +53,8 @@ export const FOLL_HWPOISON = 1 << 6;
 export const FOLL_MADV_POPULATE = 1 << 24;
 /**
  * The caller keeps the mmap lock (`locked` is NULL, as of mprotect): a fault that has to read waits in
- * place and counts as major, where others drop the lock, come again and count as minor.
+ * place and counts as major, where others drop the lock, come again and count as minor. One that only
+ * meets the mark of readahead drops nothing, and is minor.
  */
 export const FOLL_KEEPS_LOCK = 1 << 25;
 
@@ -104,6 +106,13 @@ function faultErrno(m: Machine, result: number, foll: number): Errno {
   return (result & (VM_FAULT_SIGBUS | VM_FAULT_SIGSEGV)) !== 0 ? -EFAULT : 0;
 }
 
+/** What becomes of a fault that would drop the lock to read. */
+function retryFlag(m: Machine, foll: number): number {
+  if ((foll & FOLL_KEEPS_LOCK) !== 0) return FAULT_FLAG_KEEPS_LOCK;
+  const triesAgain = (foll & FOLL_MADV_POPULATE) !== 0 && m.release.populateTriesAgain;
+  return triesAgain ? 0 : FAULT_FLAG_ANEW;
+}
+
 /**
  * Touches pages from `start` on and returns how many it reached: all `pages`, or those before the
  * first error; the error itself when that is the first page. Source: mm/gup.c __get_user_pages().
@@ -145,11 +154,8 @@ export function getUserPages(
       m.unmodelled = 'a call that waits for a fault that never ends';
       return -EFAULT;
     }
-    const again = m.release.populateTriesAgain
-      ? FOLL_MADV_POPULATE | FOLL_KEEPS_LOCK
-      : FOLL_KEEPS_LOCK;
-    const anew = (foll & again) !== 0 ? 0 : FAULT_FLAG_ANEW;
-    const flags = anew | ((foll & FOLL_WRITE) !== 0 ? FAULT_FLAG_WRITE : 0);
+    const how = retryFlag(m, foll);
+    const flags = how | ((foll & FOLL_WRITE) !== 0 ? FAULT_FLAG_WRITE : 0);
     error = faultErrno(m, handleMmFault(m, task, v, vpn, flags), foll);
     if (error !== 0) break;
   }

@@ -32,6 +32,7 @@ import {
   VM_SHARED,
 } from './vm_flags.ts';
 import {
+  FAULT_FLAG_KEEPS_LOCK,
   FAULT_FLAG_TRIED,
   FAULT_FLAG_WRITE,
   PHASE_BACKING,
@@ -141,6 +142,7 @@ function filemapFault(m: Machine, vmf: Vmf): number {
     if (m.why !== null) m.why.note('past-eof', -1, index, filePages(m, inode));
     return VM_FAULT_SIGBUS;
   }
+  const mayRetry = (vmf.flags & (FAULT_FLAG_TRIED | FAULT_FLAG_KEEPS_LOCK)) === 0;
   const found = cacheGet(m, inode, index);
   if (found !== 0) {
     const head = headOf(m, found);
@@ -150,14 +152,14 @@ function filemapFault(m: Machine, vmf: Vmf): number {
       if (m.file.mmapMiss[file]! > 0) m.file.mmapMiss[file]!--;
       if ((m.page.flags[head]! & PG_READAHEAD) !== 0) {
         asyncReadahead(m, file, inode, index, m.settings.readAheadPages);
-        return VM_FAULT_RETRY;
+        if (mayRetry) return VM_FAULT_RETRY;
       }
     }
     if ((m.page.flags[head]! & PG_UPTODATE) === 0) {
       m.page.flags[head] = m.page.flags[head]! | PG_UPTODATE;
-      if ((vmf.flags & FAULT_FLAG_TRIED) === 0) return VM_FAULT_RETRY;
+      if (mayRetry) return VM_FAULT_RETRY;
     }
-    if (isWaitedFor && (vmf.flags & FAULT_FLAG_TRIED) === 0) return VM_FAULT_RETRY;
+    if (isWaitedFor && mayRetry) return VM_FAULT_RETRY;
     if (m.why !== null) m.why.note('cache-hit', m.page.flags[head]! & 15, index, 0);
     vmf.page = found;
     return 0;
@@ -172,7 +174,7 @@ function filemapFault(m: Machine, vmf: Vmf): number {
   // A hole is there at once; a block is waited for, and what is read with it comes with it.
   if (m.reading.includes(cacheGet(m, inode, index))) m.reading.length = 0;
   // Readahead drops the lock; where it is not wanted, the read of the one page does.
-  if ((vmf.flags & FAULT_FLAG_TRIED) === 0) return VM_FAULT_MAJOR | VM_FAULT_RETRY;
+  if (mayRetry) return VM_FAULT_MAJOR | VM_FAULT_RETRY;
   vmf.page = cacheGet(m, inode, index);
   return VM_FAULT_MAJOR;
 }

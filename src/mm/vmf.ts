@@ -10,6 +10,8 @@ export const FAULT_FLAG_TRIED = 1 << 3;
 export const FAULT_FLAG_UNSHARE = 1 << 4;
 /** Populate, mlock: a fault that dropped the lock begins anew, as if it had not been tried. */
 export const FAULT_FLAG_ANEW = 1 << 5;
+/** No FAULT_FLAG_ALLOW_RETRY: the fault waits in place, with the lock held. */
+export const FAULT_FLAG_KEEPS_LOCK = 1 << 6;
 
 /** Result bits of the fault path (enum vm_fault_reason). */
 export const VM_FAULT_OOM = 1 << 0;
