@@ -1,12 +1,12 @@
 /**
  * mount(2) and umount2(2) of tmpfs: the options huge= and size= (mm/shmem.c shmem_parse_one(), 6.18).
  */
-import { EBUSY, EINVAL, EPERM, PAGE_SIZE, type TaskRow } from '../base/index.ts';
+import { EBUSY, EINVAL, ENOENT, ENOTDIR, EPERM, PAGE_SIZE, type TaskRow } from '../base/index.ts';
 import { CAP_SYS_ADMIN } from '../mm/fs_types.ts';
 import { HUGE_NEVER } from '../mm/settings.ts';
 import { parseHuge } from '../mm/sysfs.ts';
 import { capable } from '../mm/util.ts';
-import { pathArg } from './calls_open.ts';
+import { AT_FDCWD, pathArg } from './calls_open.ts';
 import { mountAt, newTmpfs, unmountAt } from './namespace.ts';
 import type { CallTable, KernelState } from './state.ts';
 import type { Args, Outcome } from './values.ts';
@@ -64,16 +64,25 @@ function isNoMount(k: KernelState, path: string): boolean {
   return k.observed === undefined && k.directories.has(path) && !MAYBE_MOUNTS.test(path);
 }
 
+/** The path of a mount, which comes before all rights; a log's directories are not known. */
+function mountPath(k: KernelState, t: TaskRow, text: string | undefined): string | number {
+  const path = pathArg(k, t, AT_FDCWD, text);
+  if (typeof path === 'number' || k.observed !== undefined) return path;
+  const exists = k.directories.has(path) || k.names.has(path);
+  return exists || MAYBE_MOUNTS.test(path) ? path : -ENOENT;
+}
+
 function mount(k: KernelState, t: TaskRow, a: Args): Outcome {
   if (k.observed?.errno !== undefined) return { ignored: 'mounts' };
-  if (!capable(k.m, t, CAP_SYS_ADMIN)) return -EPERM;
-  const path = pathArg(k, t, -100, a.text(1));
+  const path = mountPath(k, t, a.text(1));
   if (typeof path === 'number') return path;
+  if (!capable(k.m, t, CAP_SYS_ADMIN)) return -EPERM;
   const flags = a.u64(3).lo;
   const at = k.mounts.findLast((x) => x.path === path);
   const remount = (flags & MS_REMOUNT) !== 0;
   const type = a.text(2);
   if (remount && at === undefined && isNoMount(k, path)) return -EINVAL;
+  if (!remount && k.names.has(path)) return -ENOTDIR;
   if (remount ? at === undefined : type !== 'tmpfs') return { ignored: 'mounts other than tmpfs' };
   const options: TmpfsOptions = { huge: undefined, blocks: undefined };
   const error = parseOptions(k, a.text(4) ?? '', options);
@@ -94,11 +103,15 @@ function mount(k: KernelState, t: TaskRow, a: Args): Outcome {
   return 0;
 }
 
+/** MNT_FORCE, MNT_DETACH, MNT_EXPIRE, UMOUNT_NOFOLLOW. */
+const UMOUNT_FLAGS = 0xf;
+
 function umount(k: KernelState, t: TaskRow, a: Args): Outcome {
   if (k.observed?.errno !== undefined) return { ignored: 'mounts' };
-  if (!capable(k.m, t, CAP_SYS_ADMIN)) return -EPERM;
-  const path = pathArg(k, t, -100, a.text(0));
+  if ((a.u64(1).lo & ~UMOUNT_FLAGS) !== 0) return -EINVAL;
+  const path = mountPath(k, t, a.text(0));
   if (typeof path === 'number') return path;
+  if (!capable(k.m, t, CAP_SYS_ADMIN)) return -EPERM;
   const mounted = k.mounts.findLast((x) => x.path === path);
   if (mounted === undefined) return k.observed === undefined ? -EINVAL : { ignored: 'mounts' };
   const { inode } = k.m;

@@ -55,7 +55,7 @@ import { knobFor } from './proc_paths.ts';
 import type { CallTable, Handler, KernelState } from './state.ts';
 import { Args, field, type Outcome } from './values.ts';
 
-const AT_FDCWD = -100;
+export const AT_FDCWD = -100;
 
 /** The absolute path that a call names, or a negative errno. */
 export function pathArg(
