@@ -53,6 +53,7 @@ async function write(file, programs) {
     date: new Date().toISOString().slice(0, 10),
     layout: { mmapTopVpn, brkVpn, stackStartVpn, stackEndVpn, own: { startVpn, endVpn } },
     readAheadKb: info.readAheadKb,
+    diskRequestKb: info.diskRequestKb,
     memoryBytes: info.memoryBytes,
     capabilities: info.capabilities,
     anonReadsAllocate: info.anonReadsAllocate,

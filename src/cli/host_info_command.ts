@@ -20,7 +20,7 @@ function modelText(modelled: HostRelease | undefined): string {
 
 function document(info: HostInfo, modelled: HostRelease | undefined) {
   const { release, version, where, memoryBytes, capabilities, anonReadsAllocate } = info;
-  const { workFileSystem, shmFileSystem, readAheadKb } = info;
+  const { workFileSystem, shmFileSystem, readAheadKb, diskRequestKb } = info;
   return {
     available: true,
     where,
@@ -31,6 +31,7 @@ function document(info: HostInfo, modelled: HostRelease | undefined) {
     workFileSystem,
     shmFileSystem,
     readAheadKb,
+    diskRequestKb,
     capabilities,
     anonReadsAllocate,
     abilities: abilitiesOf(info),
@@ -82,7 +83,9 @@ export async function hostInfoCommand(options: HostInfoCommandOptions): Promise<
     await writeJson(document(info, modelled));
     return EXIT_OK;
   }
-  const { release, version, memoryBytes, readAheadKb, workFileSystem, shmFileSystem } = info;
+  const { release, version, memoryBytes, workFileSystem, shmFileSystem } = info;
+  const requests =
+    info.diskRequestKb === undefined ? '' : ` in requests of ${info.diskRequestKb} kB`;
   const zero = info.anonReadsAllocate
     ? 'not mapped by reads of anonymous memory, which allocate'
     : 'mapped by reads of anonymous memory';
@@ -92,7 +95,7 @@ export async function hostInfoCommand(options: HostInfoCommandOptions): Promise<
     line(`built        ${version}`),
     line(`memory       ${Math.round(memoryBytes / 2 ** 20)} MiB`),
     line(
-      `files        ${workFileSystem}, read ahead by ${readAheadKb} kB; /dev/shm: ${shmFileSystem}`,
+      `files        ${workFileSystem}, read ahead by ${info.readAheadKb} kB${requests}; /dev/shm: ${shmFileSystem}`,
     ),
     line(`zero page    ${zero}`),
     line(''),

@@ -13,6 +13,8 @@ export interface Facts {
   readonly shmFileSystem: string;
   /** read_ahead_kb of the disk below the scenario's paths; 128 where it has none. */
   readonly readAheadKb: number;
+  /** max_sectors_kb of that disk, its longest request; undefined where it has none. */
+  readonly diskRequestKb: number | undefined;
   /** RAM (MemTotal). */
   readonly memoryBytes: number;
   /** Numbers of the capabilities that a program's first task has. */
@@ -80,6 +82,7 @@ export function factsOf(ready: string, config: Uint8Array | undefined): Facts {
     workFileSystem: fileSystem(text('work')),
     shmFileSystem: fileSystem(text('shm')),
     readAheadKb: number('read_ahead_kb', READ_AHEAD_KB),
+    diskRequestKb: told.has('max_sectors_kb') ? number('max_sectors_kb', 0) : undefined,
     memoryBytes: number('memory_kb', 0) * 1024,
     capabilities: capabilitiesOf(text('capabilities')),
     lowestHint: told.has('lowest_hint') ? number('lowest_hint', 0) : undefined,

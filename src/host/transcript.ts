@@ -12,6 +12,7 @@ import { type HostLayout, type OwnImage, observationOf } from './layout.ts';
 export interface HostTranscript extends Transcript {
   readonly layout: HostLayout;
   readonly readAheadKb: number;
+  readonly diskRequestKb: number | undefined;
   readonly memoryBytes: number;
   readonly capabilities: readonly number[];
   readonly anonReadsAllocate: boolean;
@@ -138,6 +139,7 @@ export function assemble(
     quiet: info.where === 'vm',
     layout: info.layout,
     readAheadKb: info.readAheadKb,
+    diskRequestKb: info.diskRequestKb,
     memoryBytes: info.memoryBytes,
     capabilities: info.capabilities,
     anonReadsAllocate: info.anonReadsAllocate,

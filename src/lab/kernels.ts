@@ -73,6 +73,7 @@ const WORDS: { readonly [K in Rule]: (value: Release[K]) => string } = {
   fileLargeFolios: (on) => (on ? 'large folios in ext4 files' : 'small folios in ext4 files'),
   execReadahead: (on) =>
     on ? 'readahead of code stays in its VMA' : 'readahead of code like of data',
+  diskRequestPages: (pages) => `a disk reads at most ${pages * 4} kB at once`,
   lacks: (what) => (what.length === 0 ? 'lacks nothing' : `no ${what.join(', ')}`),
   kpageflagsOfFolio: (on) =>
     on ? "kpageflags are the folio's" : "kpageflags of a tail are the tail's own",

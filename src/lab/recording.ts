@@ -61,6 +61,8 @@ export interface Recording {
   readonly date: string;
   readonly layout: ProgramLayout;
   readonly readAheadKb: number;
+  /** Absent = what is usual in the release. */
+  readonly diskRequestKb?: number;
   readonly memoryBytes: number;
   readonly capabilities: readonly number[];
   /** Reads of anonymous memory allocated (Settings.anonReadsAllocate); absent = they did not. */
@@ -175,6 +177,7 @@ export function decodeProgramRecord(recording: Recording, p: RecordedProgram): O
     observations,
     layout: recording.layout,
     readAheadKb: recording.readAheadKb,
+    diskRequestKb: recording.diskRequestKb,
     capabilities: recording.capabilities,
     anonReadsAllocate: recording.anonReadsAllocate === true,
     lowestHint: recording.lowestHint,

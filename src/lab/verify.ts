@@ -50,6 +50,8 @@ export interface OtherTranscript extends Transcript {
   readonly capabilities?: readonly number[];
   /** read_ahead_kb of the disk that the program's files lie on. */
   readonly readAheadKb?: number;
+  /** max_sectors_kb of that disk. */
+  readonly diskRequestKb?: number | undefined;
   /** Lowest address that its mmap() gives to a hint. */
   readonly lowestHint?: number | undefined;
   /** Settings of its machine before the program, by path. */
@@ -115,10 +117,9 @@ class Verification {
     this.#other = other;
     this.#stats = new StatsMatcher(other.quiet === true);
     this.#matcher = new PageMatcher(this.#kernel.m, seenBits(other.unseen ?? []));
-    if (other.readAheadKb !== undefined) {
-      this.#kernel.m.settings.readAheadPages = other.readAheadKb / 4;
-    }
     const { settings } = this.#kernel.m;
+    if (other.readAheadKb !== undefined) settings.readAheadPages = other.readAheadKb / 4;
+    if (other.diskRequestKb !== undefined) settings.diskRequestPages = other.diskRequestKb / 4;
     if (other.lowestHint !== undefined) settings.lsmMmapMinAddr = other.lowestHint;
     const minAddr = other.settingsBefore?.get('/proc/sys/vm/mmap_min_addr');
     if (minAddr !== undefined) settings.mmapMinAddr = Number(minAddr);

@@ -60,7 +60,6 @@ import {
   wrapAdd,
 } from './mman.ts';
 import { ksmCompatible } from './mmap_region.ts';
-import { DISK_REQUEST } from './readahead.ts';
 import { punchHole } from './truncate.ts';
 import { UFFD_FEATURE_EVENT_REMOVE, uffdEventWaits } from './uffd_events.ts';
 import {
@@ -164,7 +163,8 @@ function willNeed(m: Machine, v: VmaRow, start: Vpn, end: Vpn): void {
   if (m.inode.kind[inode] !== FS_DISK) return;
   const first = m.vma.pgoff[v]! + (start - m.vma.start[v]!);
   // force_page_cache_ra(): at most one request of the disk or one readahead window.
-  const pages = Math.min(end - start, Math.max(DISK_REQUEST, m.settings.readAheadPages));
+  const { readAheadPages, diskRequestPages } = m.settings;
+  const pages = Math.min(end - start, Math.max(diskRequestPages, readAheadPages));
   const last = Math.min(first + pages, filePages(m, inode));
   for (let index = first; index < last; index++) {
     if (cacheGet(m, inode, index) === 0 && cacheReadFolio(m, inode, index, 0) === 0) return;

@@ -380,7 +380,7 @@ export function makeMachine(options: MachineOptions): Machine {
     carveEnd: 0,
     vmstat: new Float64Array(64),
     mthp: new Float64Array(16 * 32),
-    settings: defaultSettings(pages),
+    settings: defaultSettings(pages, release.diskRequestPages),
     hugeZeroPfn: 0,
     nextContent: 1,
     committed: 0,

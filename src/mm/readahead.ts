@@ -128,13 +128,10 @@ export function syncMmapReadahead(
   readOrder(m, file, inode);
 }
 
-/** The bdi's io_pages, pages of the longest request of a disk: 1280 kB where nobody sets more. */
-export const DISK_REQUEST: Pages = 320;
-
 /** ractl_max_pages(): a long read may be read ahead in one request. */
 function maxPages(m: Machine, wanted: Pages): Pages {
-  const max = m.settings.readAheadPages;
-  return wanted > max && max < DISK_REQUEST ? Math.min(wanted, DISK_REQUEST) : max;
+  const { readAheadPages: max, diskRequestPages: most } = m.settings;
+  return wanted > max && max < most ? Math.min(wanted, most) : max;
 }
 
 /** page_cache_sync_ra(): read(2) and sequential mappings. */

@@ -84,6 +84,7 @@ const V6_10: Release = {
   secretLocks: true,
   fileLargeFolios: false,
   execReadahead: false,
+  diskRequestPages: 320,
   droppable: false,
 };
 
@@ -228,6 +229,7 @@ const V6_18: Release = {
   secretLocks: true,
   fileLargeFolios: true,
   execReadahead: true,
+  diskRequestPages: 1024,
   droppable: true,
 };
 

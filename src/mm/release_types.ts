@@ -128,6 +128,8 @@ export interface Release {
   readonly fileLargeFolios: boolean;
   /** Readahead of executable mappings stays inside the VMA (6.16). */
   readonly execReadahead: boolean;
+  /** BLK_DEF_MAX_SECTORS_CAP in pages: 4 MiB (6.17), 1280 kB before. */
+  readonly diskRequestPages: number;
   /** Mappings of memfd_secret are VM_LOCKED and count for RLIMIT_MEMLOCK; not in 6.12.118. */
   readonly secretLocks: boolean;
   /** Features that it lacks. */

@@ -66,6 +66,8 @@ export interface Settings {
   faultAroundPages: Pages;
   /** read_ahead_kb of the disk, in pages. */
   readAheadPages: Pages;
+  /** max_sectors_kb of the disk, in pages (io_pages): its longest request. */
+  diskRequestPages: Pages;
   overcommitMemory: number;
   overcommitRatio: number;
   overcommitKbytes: number;
@@ -92,7 +94,8 @@ export interface Settings {
   shmMni: number;
 }
 
-export function defaultSettings(pages: Pages): Settings {
+/** `diskRequestPages`: of the release, where nobody sets another. */
+export function defaultSettings(pages: Pages, diskRequestPages: Pages): Settings {
   return {
     thpEnabled: THP_MADVISE,
     anonAlways: 0,
@@ -119,6 +122,7 @@ export function defaultSettings(pages: Pages): Settings {
     khugepagedFullScans: 0,
     faultAroundPages: 16,
     readAheadPages: 32,
+    diskRequestPages,
     overcommitMemory: 0,
     overcommitRatio: 50,
     overcommitKbytes: 0,

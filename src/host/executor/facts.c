@@ -42,16 +42,24 @@ static void field_of(const char *path, const char *name, char *value, size_t roo
   if (file) fclose(file);
 }
 
-/* read_ahead_kb of the device below the programs' files. */
-static void tell_read_ahead(void) {
-  struct stat work;
+/* A file of sysfs about a device, `form` with its numbers. */
+static int tell_of_device(const char *name, const char *form, dev_t device) {
   char path[100], value[32];
-  if (stat("/work", &work)) return;
-  snprintf(path, sizeof path, "/sys/class/bdi/%u:%u/read_ahead_kb", major(work.st_dev), minor(work.st_dev));
+  snprintf(path, sizeof path, form, major(device), minor(device));
   int fd = open_file(path, O_RDONLY);
   ssize_t n = fd < 0 ? 0 : read(fd, value, sizeof value - 1);
   if (fd >= 0) close(fd);
-  if (n > 0) fact("read_ahead_kb %.*s", (int)n, value);
+  if (n > 0) fact("%s %.*s", name, (int)n, value);
+  return n > 0;
+}
+
+/* How the device below the programs' files reads: a partition has its disk's queue. */
+static void tell_disk(void) {
+  struct stat work;
+  if (stat("/work", &work)) return;
+  tell_of_device("read_ahead_kb", "/sys/class/bdi/%u:%u/read_ahead_kb", work.st_dev);
+  if (!tell_of_device("max_sectors_kb", "/sys/dev/block/%u:%u/queue/max_sectors_kb", work.st_dev))
+    tell_of_device("max_sectors_kb", "/sys/dev/block/%u:%u/../queue/max_sectors_kb", work.st_dev);
 }
 
 /* The lowest page that mmap() gives to a hint: mmap_min_addr, and what the kernel adds to it. */
@@ -122,7 +130,7 @@ void say_ready(void) {
   fact("memory_kb %lu\n", strtoul(value, NULL, 10));
   field_of("/proc/self/status", "CapEff:", value, sizeof value);
   fact("capabilities %s\n", value);
-  tell_read_ahead();
+  tell_disk();
   tell_lowest_hint();
   fact("has_pagemap_scan %d\n", has_pagemap_scan());
   fact("has_userfaultfd %d\n", has_call(323, 0, 0, 0));
