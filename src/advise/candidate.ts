@@ -1,6 +1,7 @@
 /** Settings to be tried: each is complete, so that what a machine has now does not matter. */
-import { orderKb } from '../base/index.ts';
-import { type SettingWrite, THP_ROOT } from '../replay/index.ts';
+import { orderKb, PMD_ORDER } from '../base/index.ts';
+import type { Release } from '../mm/release_types.ts';
+import { releaseNamed, type SettingWrite, THP_ROOT } from '../replay/index.ts';
 
 export interface Candidate {
   readonly name: string;
@@ -47,26 +48,61 @@ export function nameOf(choice: Choice): string {
   return parts.join(', ');
 }
 
-/** Every size's file: a choice says all of them. */
-export function candidateOf(choice: Choice): Candidate {
-  const { anon, policy = 'always', shmem = [], shmemPolicy = 'always', faultAround } = choice;
-  const settings: SettingWrite[] = [];
-  for (const order of ANON_ORDERS) {
-    const value = anon.includes(order) ? policy : 'never';
-    settings.push({ path: `${THP_ROOT}hugepages-${orderKb(order)}kB/enabled`, value });
-  }
-  for (const order of SHMEM_ORDERS) {
-    const value = shmem.includes(order) ? shmemPolicy : 'never';
-    settings.push({ path: `${THP_ROOT}hugepages-${orderKb(order)}kB/shmem_enabled`, value });
-  }
+/** The sizes that a kernel can be set to, and the file of each. */
+interface SizeFiles {
+  readonly orders: readonly number[];
+  readonly path: (order: number) => string;
+}
+
+/** `name`: enabled or shmem_enabled. */
+function perSize(orders: readonly number[], name: string): SizeFiles {
+  return { orders, path: (order) => `${THP_ROOT}hugepages-${orderKb(order)}kB/${name}` };
+}
+
+/** Where sizes have no files of their own, one rules 2 MiB. */
+function oneSize(name: string): SizeFiles {
+  return { orders: [PMD_ORDER], path: () => THP_ROOT + name };
+}
+
+function anonFiles(release: Release): SizeFiles {
+  const hasNone = release.lacks.includes('per-size folios');
+  return hasNone ? oneSize('enabled') : perSize(ANON_ORDERS, 'enabled');
+}
+
+function shmemFiles({ shmemPerSize, shmemOrders }: Release): SizeFiles {
+  if (!shmemPerSize) return oneSize('shmem_enabled');
+  const orders = SHMEM_ORDERS.filter((order) => ((shmemOrders >> order) & 1) !== 0);
+  return perSize(orders, 'shmem_enabled');
+}
+
+function writesOf({ orders, path }: SizeFiles, on: readonly number[], policy: string) {
+  return orders.map((order) => ({
+    path: path(order),
+    value: on.includes(order) ? policy : 'never',
+  }));
+}
+
+/** Every size's file: a choice says all of them. Sizes that the kernel does not have are left out. */
+export function candidateOf(choice: Choice, release: Release = releaseNamed()): Candidate {
+  const { policy = 'always', shmemPolicy = 'always', faultAround } = choice;
+  const anonSizes = anonFiles(release);
+  const shmemSizes = shmemFiles(release);
+  const anon = choice.anon.filter((order) => anonSizes.orders.includes(order));
+  const shmem = (choice.shmem ?? []).filter((order) => shmemSizes.orders.includes(order));
+  const settings: SettingWrite[] = [
+    ...writesOf(anonSizes, anon, policy),
+    ...writesOf(shmemSizes, shmem, shmemPolicy),
+  ];
   if (faultAround !== undefined) {
     settings.push({ path: FAULT_AROUND, value: String(faultAround) });
   }
-  return { name: nameOf(choice), settings };
+  return { name: nameOf({ ...choice, anon, shmem }), settings };
 }
 
 /** What every other setting is compared with: no large folio anywhere. */
-export const REFERENCE: Candidate = candidateOf({ anon: [] });
+export function referenceOf(release: Release = releaseNamed()): Candidate {
+  return candidateOf({ anon: [] }, release);
+}
 
 /** What a trace has, that decides which settings are worth trying. */
 export interface Traits {
@@ -82,8 +118,14 @@ const SINGLE = [[2], [3], [4], [5], [6], [7], [8], [9]];
 const MIXED = [[2, 4], [2, 9], [4, 9], [5, 9], [2, 4, 9], [2, 4, 6, 9], ANON_ORDERS];
 const WITH_SHMEM = [[2], [4], [9], [2, 4], [4, 9], [2, 4, 9]];
 
-/** The settings tried when none are given: 16, and more where the trace has more to gain. */
-export function defaultCandidates(traits: Traits): Candidate[] {
+/**
+ * The settings tried when none are given: 16, more where the trace has more to gain, fewer where the
+ * kernel has fewer sizes. The reference comes first.
+ */
+export function defaultCandidates(
+  traits: Traits,
+  release: Release = releaseNamed(),
+): readonly Candidate[] {
   const choices: Choice[] = [{ anon: [] }];
   for (const anon of [...SINGLE, ...MIXED]) choices.push({ anon });
   if (traits.advises) {
@@ -100,5 +142,10 @@ export function defaultCandidates(traits: Traits): Candidate[] {
       choices.push({ anon: [], faultAround }, { anon: [2, 4, 9], faultAround });
     }
   }
-  return choices.map(candidateOf);
+  const byName = new Map<string, Candidate>();
+  for (const choice of choices) {
+    const candidate = candidateOf(choice, release);
+    if (!byName.has(candidate.name)) byName.set(candidate.name, candidate);
+  }
+  return [...byName.values()];
 }

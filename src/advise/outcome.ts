@@ -72,7 +72,7 @@ export class Trial {
    */
   #rehearse(): void {
     for (const orders of [[], [4], [9]]) {
-      const { settings } = candidateOf({ anon: orders, shmem: orders });
+      const { settings } = candidateOf({ anon: orders, shmem: orders }, this.#release);
       const options = { ...this.#options(settings, false), until: REHEARSED, samples: 0 };
       const { replay } = startReplay(this.#trace, options);
       runReplay(replay, options);

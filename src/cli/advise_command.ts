@@ -117,17 +117,19 @@ function makeReport(
 }
 
 /** Settings that the modelled kernel refuses: bad input, named with the reason. */
-function refusals(outcomes: readonly Outcome[], file: string): Diagnostic[] {
-  return outcomes.flatMap(({ name, refused }) =>
-    refused.map(({ path, value }) =>
-      cliError(
-        'CLI005',
-        file,
-        `${name}: ${path}: '${value}' is refused`,
-        'paths are those below /sys/kernel/mm/transparent_hugepage/',
-      ),
-    ),
-  );
+function refusals(outcomes: readonly Outcome[], file: string, kernel: string): Diagnostic[] {
+  const by = new Map<string, string[]>();
+  for (const { name, refused } of outcomes) {
+    for (const { path, value } of refused) {
+      const write = `${path}: '${value}' is refused by ${kernel}`;
+      by.set(write, [...(by.get(write) ?? []), name]);
+    }
+  }
+  const hint = 'paths are those below /sys/kernel/mm/transparent_hugepage/';
+  return [...by].map(([write, [first, ...others]]) => {
+    const more = others.length > 0 ? ` and ${others.length} more` : '';
+    return cliError('CLI005', file, `${first}${more}: ${write}`, hint);
+  });
 }
 
 async function fail(
@@ -210,6 +212,7 @@ async function adviseWith(
   try {
     const sweeping = sweep(
       {
+        kernel,
         candidates: wanted.candidates,
         onOutcome: (outcome, done, total) => {
           if (!isLive) return;
@@ -231,7 +234,7 @@ async function adviseWith(
     if (isLive) process.stderr.write('\r\x1b[K');
     await runner.close();
   }
-  const refused = refusals(swept.outcomes, options.settings ?? 'faultline');
+  const refused = refusals(swept.outcomes, options.settings ?? 'faultline', kernel);
   if (refused.length > 0) return await fail(out, path, refused, options);
   const report = makeReport(path, trace, swept, kernel, options);
   if (options.output !== undefined && heat !== undefined) {

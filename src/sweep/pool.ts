@@ -2,13 +2,16 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { Candidate, Outcome, Recorded } from '../advise/index.ts';
-import { defaultCandidates, REFERENCE } from '../advise/index.ts';
+import { defaultCandidates, referenceOf } from '../advise/index.ts';
 import { InputChanged } from '../base/index.ts';
+import { releaseNamed } from '../replay/index.ts';
 import { type Answer, answer, type Job, makeTrial, type SweepData } from './job.ts';
 import { shareTrace } from './shared_trace.ts';
 import type { ThreadAnswer, ThreadJob } from './worker.ts';
 
 export interface SweepRequest {
+  /** Name of the modelled kernel, as the runner has it. */
+  readonly kernel: string;
   /** Undefined: those that suit the trace. */
   readonly candidates: readonly Candidate[] | undefined;
   readonly onOutcome?: (outcome: Outcome, done: number, total: number) => void;
@@ -108,6 +111,8 @@ function isWithin(tried: Candidate, candidate: Candidate): boolean {
 
 export async function sweep(request: SweepRequest, runner: Runner): Promise<Swept> {
   const { candidates, onOutcome } = request;
+  const release = releaseNamed(request.kernel);
+  const smallest = referenceOf(release);
   const tried: Outcome[] = [];
   let total = candidates?.length ?? 0;
   const one = async (candidate: Candidate, least: number): Promise<Outcome> => {
@@ -120,13 +125,13 @@ export async function sweep(request: SweepRequest, runner: Runner): Promise<Swep
     return got.outcome;
   };
   const recording = runner.run({ candidate: undefined });
-  const reference = one(REFERENCE, 0);
+  const reference = one(smallest, 0);
   // A rejection is seen where it is awaited below.
   reference.catch(() => {});
   const seen = await recording;
   if (!('recorded' in seen)) throw new Error('a worker answered another question');
-  const wanted = candidates ?? defaultCandidates(seen.recorded.traits);
-  const others = wanted.filter((candidate) => candidate.name !== REFERENCE.name);
+  const wanted = candidates ?? defaultCandidates(seen.recorded.traits, release);
+  const others = wanted.filter((candidate) => candidate.name !== smallest.name);
   total = others.length + 1;
   const least = seen.recorded.base.memory;
   const outcomes: Outcome[] = [];

@@ -11,16 +11,18 @@ import {
   type Judged,
   judge,
   parseSettings,
-  REFERENCE,
   recommend,
+  referenceOf,
   Trial,
 } from '../../src/advise/index.ts';
-import { releaseNamed } from '../../src/replay/index.ts';
+import { KERNELS } from '../../src/mm/release.ts';
+import { releaseNamed, THP_ROOT } from '../../src/replay/index.ts';
 import { emptyMeta } from '../../src/trace/index.ts';
 import { Tape } from '../replay/world.ts';
 
 const A = 0x7ff000000;
 const MIB = 2 ** 20;
+const ONE_SMALL = [1, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 const none = { shmem: false, advises: false, files: false };
 
 /** Every fourth page is touched: larger folios trade memory for faults. */
@@ -40,10 +42,45 @@ function tried(pages = 512, memory = 0): Judged[] {
 test('sixteen settings of different names, the reference first; more where the trace has more', () => {
   const plain = defaultCandidates(none);
   expect(plain).toHaveLength(16);
-  expect(plain[0]).toEqual(REFERENCE);
+  expect(plain[0]).toEqual(referenceOf());
   const all = defaultCandidates({ shmem: true, advises: true, files: true });
   expect(new Set(all.map((one) => one.name)).size).toBe(all.length);
   expect(all.length).toBeGreaterThan(30);
+});
+
+test.each(KERNELS.map(({ name }) => name))('%s refuses none of its settings', (name) => {
+  const release = releaseNamed(name);
+  const tape = new Tape()
+    .exec()
+    .mmap(A, 1024)
+    .write(A, 1)
+    .shared(A + 2048, 1024);
+  const trial = new Trial(tape.write(A + 2048, 1).trace(), release);
+  const traits = { shmem: true, advises: true, files: true };
+  const list = defaultCandidates(traits, release);
+  expect(list[0]).toEqual(referenceOf(release));
+  expect(new Set(list.map((one) => one.name)).size).toBe(list.length);
+  const outcomes = list.map((one) => trial.run(one));
+  expect(outcomes.flatMap(({ refused }) => refused)).toEqual([]);
+  // The largest folio of each kind that some setting gives.
+  const most = (kind: string) =>
+    Math.max(...outcomes.map(({ faults }) => faults.byOrder[kind]!.findLastIndex((n) => n > 0)));
+  expect([most('anon'), most('shmem')]).toEqual([9, 9]);
+  expect(outcomes[0]!.faults.byOrder).toMatchObject({ anon: ONE_SMALL, shmem: ONE_SMALL });
+});
+
+test('a kernel that has no sizes has one file for 2 MiB', () => {
+  const names = (kernel: string, shmem: boolean) =>
+    defaultCandidates({ ...none, shmem }, releaseNamed(kernel)).map((one) => one.name);
+  expect(names('6.1', true)).toEqual([
+    ...['4K only', '2M', 'shmem 2M', '2M, shmem 2M', '2M, shmem 2M within size'],
+  ]);
+  expect(names('6.10', false)).toEqual(names('6.18', false));
+  expect(names('6.10', true)).toContain('64K+2M, shmem 2M');
+  expect(referenceOf(releaseNamed('6.1')).settings).toEqual([
+    { path: `${THP_ROOT}enabled`, value: 'never' },
+    { path: `${THP_ROOT}shmem_enabled`, value: 'never' },
+  ]);
 });
 
 test('sparse touches: bloat is what a folio holds beyond what was touched', () => {

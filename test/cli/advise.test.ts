@@ -50,6 +50,29 @@ test('replay: a setting that does not exist, a value that is refused', () => {
   }
 });
 
+test('advise: a kernel with fewer sizes has fewer settings, and commands that fit it', () => {
+  const ran = faultline(['advise', trace, '--json', '--kernel', '6.1']);
+  expect([ran.code, ran.stderr]).toEqual([0, '']);
+  const { settings, commands } = JSON.parse(ran.stdout);
+  expect(settings.map((one: { name: string }) => one.name)).toEqual([
+    ...['4K only', '2M', 'shmem 2M', '2M, shmem 2M', '2M, shmem 2M within size'],
+  ]);
+  const paths = [...commands.apply, ...commands.undo].map((line: string) => line.split(' > ')[1]);
+  for (const path of paths) {
+    expect(path).toMatch(/^\/sys\/kernel\/mm\/transparent_hugepage\/(shmem_)?enabled$/);
+  }
+});
+
+test('advise: what a kernel refuses is told once', () => {
+  const file = join(folder, 'two.txt');
+  writeFileSync(file, 'a: hugepages-16kB/enabled=always\nb: hugepages-16kB/enabled=always\n');
+  const ran = faultline(['advise', trace, '--settings', file, '--kernel', '6.1']);
+  expect([ran.code, ran.stdout]).toEqual([2, '']);
+  expect(ran.stderr).toMatch(
+    /^[^\n]*two\.txt: error: a and 1 more: [^\n]*hugepages-16kB\/enabled: 'always' is refused by 6\.1;[^\n]*\n$/,
+  );
+});
+
 test('advise: one document, the same with one thread and with two', () => {
   const one = faultline(['advise', trace, '--json', '--jobs', '1']);
   const two = faultline(['advise', trace, '--json', '--jobs', '2']);

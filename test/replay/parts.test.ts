@@ -3,7 +3,7 @@ import { appendFileSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
-import { candidateOf, heatMap, REFERENCE, Trial } from '../../src/advise/index.ts';
+import { candidateOf, heatMap, referenceOf, Trial } from '../../src/advise/index.ts';
 import { InputChanged } from '../../src/base/index.ts';
 import { releaseNamed, replayReport } from '../../src/replay/index.ts';
 import { openForReplay, readTrace, TraceWriter } from '../../src/store/index.ts';
@@ -81,7 +81,7 @@ test('a thread gets what it needs to open the parts by itself', async () => {
     const trial = new Trial(trace, releaseNamed());
     return [
       trial.recorded(),
-      trial.run(REFERENCE),
+      trial.run(referenceOf()),
       trial.run(candidateOf({ anon: [4], shmem: [4] })),
     ];
   });
