@@ -201,14 +201,17 @@ static u64 bits_of(const struct request *request) {
   return pages < LONG_BITS ? pages : LONG_BITS;
 }
 
+/* Grows with whatever has a disk read, waited for or not. */
+static u64 blocks_read(const struct rusage *use) { return use->majflt + use->blocks_read; }
+
 /* Of the time stamp counter: longer than a disk takes to answer, half a millisecond or more. */
 #define DISK_TICKS 2000000
 
 /*
  * A fault that had pages read from a disk (a major one, or one that met the mark of readahead) returns
- * when its own page is there. The others come when the disk answers, and until then fault-around passes
- * them over: the next touch waits for them. A task that sleeps counts as blocked (agents.c), so this one
- * stays awake.
+ * when its own page is there, a call that reads ahead without waiting at all. The others come when the
+ * disk answers, and until then fault-around passes them over: the next touch or call waits for them. A
+ * task that sleeps counts as blocked (agents.c), so this one stays awake.
  */
 static void wait_for_disk(void) {
   u64 begin = __builtin_ia32_rdtsc();
@@ -221,7 +224,7 @@ static void access_range(struct area *area, struct request *request, struct repl
   if (most == 0) return;
   for (u64 i = 0; i < most; i += 8) reply->faulted[i / 8] = 0;
   u64 faults = area->before.minflt + area->before.majflt;
-  u64 reads = area->before.majflt + area->before.blocks_read;
+  u64 reads = blocks_read(&area->before);
   u64 page = 0;
   for (u64 p = address; area->signal.signo == 0;) {
     u32 value = 0;
@@ -233,7 +236,7 @@ static void access_range(struct area *area, struct request *request, struct repl
     u64 now = area->after.minflt + area->after.majflt;
     if (now != faults && page < most) reply->faulted[page / 8] |= (u8)(1 << (page % 8));
     faults = now;
-    u64 read = area->after.majflt + area->after.blocks_read;
+    u64 read = blocks_read(&area->after);
     if (read != reads) wait_for_disk();
     reads = read;
     page++;
@@ -372,6 +375,7 @@ void serve(struct area *area) {
     if (request->op == REQ_CALL) {
       reply->result = call6(request->nr, a[0], a[1], a[2], a[3], a[4], a[5]);
       count_faults(&area->after);
+      if (blocks_read(&area->after) != blocks_read(&area->before)) wait_for_disk();
     } else if (request->op == REQ_CLONE) {
       s64 result = do_clone(area, request, stack);
       if (result == 0) continue;
