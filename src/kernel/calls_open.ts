@@ -149,20 +149,21 @@ function finishOpen(
 function open(k: KernelState, t: TaskRow, dirfd: number, a: Args, at: number): Outcome {
   const path = pathArg(k, t, dirfd, a.text(at));
   if (typeof path === 'number') return path;
-  const flags = a.int(at + 1);
-  if (k.observed !== undefined) return openedInLog(k, t, path, flags);
-  if ((flags & O_PATH) === 0 && (flags & O_TMPFILE) === O_TMPFILE)
-    return openTmpfile(k, t, path, flags);
+  const asked = a.int(at + 1);
+  if (k.observed !== undefined) return openedInLog(k, t, path, asked);
+  // build_open_flags(): others mean nothing beside O_PATH.
+  const flags = (asked & O_PATH) !== 0 ? asked & (O_PATH | O_DIRECTORY | O_CLOEXEC) : asked;
+  if ((flags & O_TMPFILE) === O_TMPFILE) return openTmpfile(k, t, path, flags);
   const both = O_CREAT | O_DIRECTORY;
-  if ((flags & O_PATH) === 0 && (flags & both) === both) return -EINVAL;
+  if ((flags & both) === both) return -EINVAL;
   // The descriptor comes first (do_sys_openat2()).
   const fd = freeFd(k, t);
   if (fd < 0) return fd;
+  // do_open(): what is made here is not cut as well.
+  const isCut = (flags & O_TRUNC) !== 0 && k.names.has(path);
   const inode = lookup(k, t, path, flags, a.int(at + 2));
   if (inode < 0) return inode;
-  if ((flags & O_TRUNC) !== 0 && (rightsOf(flags) & FMODE_WRITE) !== 0) {
-    truncateSetsize(k.m, inode, 0);
-  }
+  if (isCut && (rightsOf(flags) & FMODE_WRITE) !== 0) truncateSetsize(k.m, inode, 0);
   return finishOpen(k, t, inode, path, flags);
 }
 

@@ -15,6 +15,7 @@ import {
 import {
   CAP_DAC_OVERRIDE,
   FMODE_LSEEK,
+  FMODE_PATH,
   FMODE_PREAD,
   FMODE_PWRITE,
   FMODE_READ,
@@ -42,8 +43,11 @@ export function filePut(m: Machine, file: FileRow): void {
   assert(left >= 0, 'a file is put as often as it was got');
   if (left !== 0) return;
   const inode = m.file.inode[file]!;
-  if ((m.file.mode[file]! & FMODE_WRITE) !== 0) m.inode.writers[inode]!--;
-  if ((m.inode.flags[inode]! & INODE_DA_ALLOC_CLOSE) !== 0) {
+  const mode = m.file.mode[file]!;
+  if ((mode & FMODE_WRITE) !== 0) m.inode.writers[inode]!--;
+  // ext4_release_file(); a description of a path alone has no file operations.
+  const isReleased = (mode & FMODE_PATH) === 0;
+  if (isReleased && (m.inode.flags[inode]! & INODE_DA_ALLOC_CLOSE) !== 0) {
     m.inode.flags[inode] = m.inode.flags[inode]! & ~INODE_DA_ALLOC_CLOSE;
     allocDelayedBlocks(m, inode);
   }
