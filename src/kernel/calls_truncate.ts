@@ -36,7 +36,13 @@ import {
 } from '../mm/fs_types.ts';
 import type { Release } from '../mm/release_types.ts';
 import { SGP_FALLOC, shmemGetFolio, shmemResult } from '../mm/shmem.ts';
-import { punchHole, truncateSetsize, undoFallocate, zeroPartialPages } from '../mm/truncate.ts';
+import {
+  punchDiskHole,
+  punchHole,
+  truncateSetsize,
+  undoFallocate,
+  zeroPartialPages,
+} from '../mm/truncate.ts';
 import { allocBlocks } from '../mm/writeback.ts';
 import { mayOpen, pathArg } from './calls_open.ts';
 import { fileOf } from './fd_table.ts';
@@ -227,14 +233,7 @@ function diskFallocate(
     return { unmodelled: 'fallocate that moves or unshares blocks of a disk file' };
   }
   if ((mode & FALLOC_ZERO) !== 0) punchHole(m, inode, offset, end);
-  if ((mode & FALLOC_PUNCH_HOLE) !== 0) {
-    // Nothing behind i_size; a hole that reaches over it ends with its page (ext4_punch_hole()).
-    const size = m.inode.size[inode]!;
-    if (offset < size) {
-      const pageEnd = Math.ceil(size / PAGE_SIZE) * PAGE_SIZE;
-      punchHole(m, inode, offset, end > size ? pageEnd : end);
-    }
-  }
+  if ((mode & FALLOC_PUNCH_HOLE) !== 0) punchDiskHole(m, inode, offset, end);
   if ((mode & (FALLOC_KEEP_SIZE | FALLOC_PUNCH_HOLE)) === 0 && end > m.inode.size[inode]!) {
     const error = mayResize(k, t, inode, end);
     if (error !== 0) return error;

@@ -60,7 +60,7 @@ import {
   wrapAdd,
 } from './mman.ts';
 import { ksmCompatible } from './mmap_region.ts';
-import { punchHole } from './truncate.ts';
+import { punchDiskHole, punchHole } from './truncate.ts';
 import { UFFD_FEATURE_EVENT_REMOVE, uffdEventWaits } from './uffd_events.ts';
 import {
   OPS_SHMEM_ANON,
@@ -189,7 +189,8 @@ function remove(m: Machine, v: VmaRow, start: Vpn, end: Vpn): Errno {
   const sealed = F_SEAL_WRITE | F_SEAL_FUTURE_WRITE;
   if (kind === FS_SHMEM && (m.inode.seals[inode]! & sealed) !== 0) return -EPERM;
   const first = m.vma.pgoff[v]! + (start - m.vma.start[v]!);
-  punchHole(m, inode, first * PAGE_SIZE, (first + (end - start)) * PAGE_SIZE);
+  const punch = kind === FS_DISK ? punchDiskHole : punchHole;
+  punch(m, inode, first * PAGE_SIZE, (first + (end - start)) * PAGE_SIZE);
   return 0;
 }
 

@@ -216,6 +216,12 @@ export function punchHole(m: Machine, inode: InodeRow, start: Bytes, end: Bytes)
   if (m.inode.kind[inode] === FS_DISK) zeroPartialPages(m, inode, start, end);
 }
 
+/** ext4_punch_hole(): nothing behind i_size; a hole that reaches over it ends with its page. */
+export function punchDiskHole(m: Machine, inode: InodeRow, start: Bytes, end: Bytes): void {
+  const size = m.inode.size[inode]!;
+  if (start < size) punchHole(m, inode, start, end > size ? Math.ceil(size / 4096) * 4096 : end);
+}
+
 /**
  * ext4 zeroes the partial pages at both ends of a hole, and behind a new or old end of the file, in
  * the page cache. A page that was not cached is brought in for that, whether the disk has a block

@@ -266,10 +266,14 @@ static int has_value(const char *path, const u8 *value, u32 size) {
   return n == (ssize_t)size && !memcmp(now, value, size);
 }
 
-/* A watched setting has this value already: writing it once more would change nothing. */
+/*
+ * A watched setting has this value already: writing it once more would change nothing. `force` may be
+ * refused all the same, when sizes have been set since.
+ */
 static int is_chosen(const char *path, const u8 *value, u32 size) {
   char now[256];
   if (size && value[size - 1] == '\n') size--;
+  if (size == 5 && !memcmp(value, "force", size)) return 0;
   for (u32 i = 0; i < watched_count; i++) {
     if (strcmp(watched[i].path, path)) continue;
     ssize_t n = watched[i].fd < 0 ? 0 : pread(watched[i].fd, now, sizeof now - 1, 0);
