@@ -55,6 +55,7 @@ import {
   OPS_SHMEM,
   OPS_SHMEM_ANON,
   VM_HUGETLB,
+  VM_MAYBE_GUARD,
   VM_SPECIAL,
   VM_WRITE,
 } from './vm_flags.ts';
@@ -178,19 +179,18 @@ function copyContent(m: Machine, from: Pfn, to: Pfn): void {
 function collapseShmem(m: Machine, v: VmaRow, vpn: Vpn): number {
   const inode = m.file.inode[m.vma.file[v]!]!;
   const index = linearPageIndex(m, v, vpn);
-  if (index >= filePages(m, inode)) return END;
   const mm = m.vma.mm[v]!;
   const found = pmdSlot(m, mm, vpn);
   if (found !== 0 && isHugePmd(m.pt[found]!)) return 0;
-  // An extent that is wholly empty counts as truncated (SCAN_TRUNCATED), which is found out late.
-  if (cacheRangeEmpty(m, inode, index, 512)) {
-    const spare = allocCollapsed(m);
-    if (spare === 0) return -ENOMEM;
-    folioPut(m, spare, 1);
-    return END;
-  }
   let huge = cacheGet(m, inode, index);
   if (huge === 0 || folioOrder(m, headOf(m, huge)) !== 9) {
+    // An extent that is empty or behind the file counts as truncated, which is found out late.
+    if (index >= filePages(m, inode) || cacheRangeEmpty(m, inode, index, 512)) {
+      const spare = allocCollapsed(m);
+      if (spare === 0) return -ENOMEM;
+      folioPut(m, spare, 1);
+      return END;
+    }
     huge = collapseCache(m, inode, index);
     if (huge < 0) return huge;
   }
@@ -201,7 +201,12 @@ function collapseShmem(m: Machine, v: VmaRow, vpn: Vpn): number {
     for (let i = 0; i < 512; i++) {
       const pte = m.pt[row * 512 + i]!;
       if (pte === 0) continue;
-      if (!pteMapped(pte) || ptePfn(pte) !== huge + i) return END;
+      // A marker: SCAN_PTE_NON_PRESENT. A private copy ends the call.
+      if (!pteMapped(pte)) return -EINVAL;
+      if (ptePfn(pte) !== huge + i) return END;
+    }
+    for (let i = 0; i < 512; i++) {
+      if (m.pt[row * 512 + i] === 0) continue;
       addRss(m, mm, huge, -1);
       folioRemoveRmapPtes(m, huge, huge + i, 1, v);
       folioPut(m, huge, 1);
@@ -267,14 +272,16 @@ function collapseCache(m: Machine, inode: number, index: number): number {
 
 /**
  * Whoever maps the block whole and aligned loses the page table there, so that the next fault maps a
- * PMD: but not where private copies or marks of userfaultfd may be. Source: retract_page_tables(), 6.18.
+ * PMD: but not where private copies, marks of userfaultfd or guard regions may be.
+ * Source: retract_page_tables(), 6.18.
  */
 function retractPageTables(m: Machine, inode: number, index: number): void {
-  const { start, end, pgoff, shareNext, anonVma } = m.vma;
+  const { start, end, pgoff, shareNext, anonVma, flags } = m.vma;
   for (let v = m.inode.firstVma[inode]!; v !== 0; v = shareNext[v]!) {
     const vpn = start[v]! + index - pgoff[v]!;
     const isWhole = vpn >= start[v]! && vpn % 512 === 0 && end[v]! >= vpn + 512;
     if (!isWhole || anonVma[v] !== 0 || uffdWp(m, v)) continue;
+    if ((flags[v]! & VM_MAYBE_GUARD) !== 0) continue;
     const slot = pmdSlot(m, m.vma.mm[v]!, vpn);
     if (slot === 0 || !isTable(m.pt[slot]!)) continue;
     const row = tableRow(m.pt[slot]!);
