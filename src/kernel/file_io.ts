@@ -32,10 +32,10 @@ import {
   FS_HUGETLB,
   FS_SECRET,
   FS_SHMEM,
+  INODE_LARGE_FOLIOS,
 } from '../mm/fs_types.ts';
 import type { Machine } from '../mm/mm_types.ts';
 import { PG_UPTODATE } from '../mm/page_flags.ts';
-import { HUGE_NEVER } from '../mm/settings.ts';
 import { SGP_WRITE, shmemGetFolio, shmemResult } from '../mm/shmem.ts';
 import { zeroPartialPages } from '../mm/truncate.ts';
 import type { KernelState } from './state.ts';
@@ -53,10 +53,9 @@ function chunkBytes(m: Machine, inode: InodeRow): number {
   if (m.inode.kind[inode] !== FS_SHMEM) {
     return m.release.fileLargeFolios ? PMD_PAGES * PAGE_SIZE : PAGE_SIZE;
   }
-  const sb = m.inode.sb[inode]!;
-  const huge = sb === m.shmMount ? m.settings.shmemMountHuge : m.sb.huge[sb]!;
+  const isLarge = (m.inode.flags[inode]! & INODE_LARGE_FOLIOS) !== 0;
   const all = m.release.tmpfsWriteOrders !== 1 << 9;
-  return huge !== HUGE_NEVER && all ? PMD_PAGES * PAGE_SIZE : PAGE_SIZE;
+  return isLarge && all ? PMD_PAGES * PAGE_SIZE : PAGE_SIZE;
 }
 
 /** The cached page at `index` for writing `bytes` from `pos`, made if need be; or -errno. */

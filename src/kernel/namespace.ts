@@ -39,6 +39,7 @@ import {
   O_WRONLY,
 } from '../mm/fs_types.ts';
 import { internName } from '../mm/mm_types.ts';
+import { shmemLargeFolios } from '../mm/shmem.ts';
 import { DELETED } from '../mm/vma_names.ts';
 import type { KernelState } from './state.ts';
 
@@ -117,7 +118,7 @@ export function makeInode(k: KernelState, t: TaskRow, path: string, kind: number
   m.inode.name[inode] = internName(m, path);
   if (kind === FS_SHMEM) {
     m.inode.seals[inode] = F_SEAL_SEAL;
-    m.inode.flags[inode] = INODE_NORESERVE;
+    m.inode.flags[inode] = INODE_NORESERVE | shmemLargeFolios(m, m.inode.sb[inode]!);
   }
   k.names.set(path, inode);
   return inode;

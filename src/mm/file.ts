@@ -26,6 +26,7 @@ import {
   O_RDWR,
 } from './fs_types.ts';
 import { internName, type Machine } from './mm_types.ts';
+import { shmemLargeFolios } from './shmem.ts';
 import { evictInode } from './truncate.ts';
 import { capable, vmEnoughMemory, vmUnacctMemory } from './util.ts';
 import { allocDelayedBlocks } from './writeback.ts';
@@ -110,7 +111,7 @@ export function shmemFileSetup(
   cols.kind[inode] = FS_SHMEM;
   cols.sb[inode] = m.shmMount;
   cols.size[inode] = size;
-  cols.flags[inode] = inodeFlags;
+  cols.flags[inode] = inodeFlags | shmemLargeFolios(m, m.shmMount);
   cols.charged[inode] = charged;
   cols.mode[inode] = 0o100777;
   cols.ino[inode] = FIRST_INO + inode;

@@ -34,6 +34,8 @@ export const INODE_UNEVICTABLE = 1 << 6;
 export const INODE_SHM_DEST = 1 << 7;
 /** Cut to nothing: its new blocks are written when a descriptor is closed (EXT4_STATE_DA_ALLOC_CLOSE). */
 export const INODE_DA_ALLOC_CLOSE = 1 << 8;
+/** tmpfs, made while its mount allowed large folios: write(2) goes in pieces of up to 2 MiB, else of a page. */
+export const INODE_LARGE_FOLIOS = 1 << 9;
 
 /** include/linux/fs.h FMODE_*. */
 export const FMODE_READ = 1 << 0;

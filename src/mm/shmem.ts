@@ -20,7 +20,12 @@ import {
 } from '../base/index.ts';
 import { cacheGet, cacheInsert, cacheRangeEmpty, filePages } from './filemap.ts';
 import { allocFolio, folioPut, headOf } from './folio.ts';
-import { INODE_NORESERVE, INODE_SHARED_ANON, INODE_UNEVICTABLE } from './fs_types.ts';
+import {
+  INODE_LARGE_FOLIOS,
+  INODE_NORESERVE,
+  INODE_SHARED_ANON,
+  INODE_UNEVICTABLE,
+} from './fs_types.ts';
 import { thpVmaSuitable, thpVmaSuitableOrders, vmaThpDisabled } from './huge_memory.ts';
 import type { Machine } from './mm_types.ts';
 import { PG_SWAPBACKED, PG_UNEVICTABLE, PG_UPTODATE } from './page_flags.ts';
@@ -29,6 +34,7 @@ import {
   HUGE_ALWAYS,
   HUGE_DENY,
   HUGE_FORCE,
+  HUGE_NEVER,
   HUGE_WITHIN_SIZE,
   SHMEM_ORDERS,
 } from './settings.ts';
@@ -82,6 +88,16 @@ function withinSizeOrders(
   return 0;
 }
 
+/** huge= of a mount (SHMEM_HUGE_*); of the kernel's own, what shmem_enabled last set. */
+function mountHuge(m: Machine, sb: number): number {
+  return sb === m.shmMount ? m.settings.shmemMountHuge : m.sb.huge[sb]!;
+}
+
+/** INODE_LARGE_FOLIOS, or 0, for a new inode of a mount. Source: mm/shmem.c __shmem_get_inode(), 6.18. */
+export function shmemLargeFolios(m: Machine, sb: number): number {
+  return mountHuge(m, sb) === HUGE_NEVER ? 0 : INODE_LARGE_FOLIOS;
+}
+
 /**
  * What the mount's huge= (or top-level force) allows. With a VMA only 2 MiB; write(2) and
  * fallocate(2), which have none, may take any order where the release has it.
@@ -98,8 +114,7 @@ function globalOrders(
   const top = m.settings.shmemEnabled;
   if (top === HUGE_DENY) return 0;
   if (force || top === HUGE_FORCE) return PMD_MASK;
-  const sb = m.inode.sb[inode]!;
-  const huge = sb === m.shmMount ? m.settings.shmemMountHuge : m.sb.huge[sb]!;
+  const huge = mountHuge(m, m.inode.sb[inode]!);
   const all = v !== 0 ? PMD_MASK : m.release.tmpfsWriteOrders;
   const advised = v !== 0 && (m.vma.flags[v]! & VM_HUGEPAGE) !== 0;
   switch (huge) {
