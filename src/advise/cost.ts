@@ -1,6 +1,6 @@
 /**
  * From counts to time. A fault costs what a fault of its kind and order was measured to cost, the
- * clearing of its pages included; each page-table entry that maps the peak costs one TLB miss a
+ * clearing of its pages included if it allocates them; each page-table entry that maps the peak costs one TLB miss a
  * pass over the memory. What calibrate.c measures, in nanoseconds.
  */
 import type { Census, FaultCounts, PeakMemory } from '../replay/index.ts';
@@ -15,8 +15,10 @@ export interface CostModel {
   readonly date: string;
   /** A write fault of anonymous memory, by order 0 to 9, its pages cleared. */
   readonly anon: readonly number[];
-  /** A write fault of shared memory. */
+  /** A write fault of shared memory that allocates. */
   readonly shmem: readonly number[];
+  /** One that maps what another process, or mapping, has allocated. */
+  readonly shmemMapped: readonly number[];
   /** Orders of `anon` that were measured; the others lie on the line between them. */
   readonly measured: readonly number[];
   /** A read fault of a cached file, with its fault-around. */
@@ -46,12 +48,21 @@ export const DEFAULT_COSTS: CostModel = {
     [4, 10300],
     [9, 186000],
   ]),
+  // In one run with allocating faults on 2026-11-30, as shares of the one of 4 kB.
+  shmemMapped: [0.5, 0.62, 0.74, 0.9, 1.1, 1.6, 2.1, 2.7, 3.4, 3.2].map((share) => share * 3830),
   measured: [0, 2, 4, 9],
   file: 3080,
   cow: 3500,
   zeroByte: 0.1,
   tlbMiss: 30,
 };
+
+/** Costs of mapping shared memory, from that of 4 kB, and that of 2 MB where it was measured. */
+export function mappedCosts(small: number, huge?: number): number[] {
+  const scale = small / DEFAULT_COSTS.shmemMapped[0]!;
+  const costs = DEFAULT_COSTS.shmemMapped.map((ns) => ns * scale);
+  return huge === undefined ? costs : [...costs.slice(0, 9), huge];
+}
 
 /** Costs by order from some that are known: straight lines over the size. */
 export function interpolate(points: readonly (readonly [order: number, ns: number])[]): number[] {
@@ -108,10 +119,12 @@ export function costOf(
           total += count * model.cow;
           break;
         default: {
+          const found = kind === 'shmem' ? faults.mapped[order]! : 0;
+          const made = count - found;
           const each = (kind === 'shmem' ? model.shmem : model.anon)[order]!;
           const cleared = Math.min(each, 4096 * 2 ** order * model.zeroByte);
-          total += count * each;
-          zeroing += count * cleared;
+          total += made * each + found * model.shmemMapped[order]!;
+          zeroing += made * cleared;
         }
       }
     }

@@ -28,6 +28,8 @@ export interface FaultCounts {
   readonly saved: number;
   /** Recorded twice, because the kernel tried twice: no faults of the program's. */
   readonly repeated: number;
+  /** By order, of the faults of shared memory: those that found their folio there, and only mapped it. */
+  readonly mapped: readonly number[];
   /** Accesses for which the machine had no memory left: more than 0 means that it is too small. */
   readonly noMemory: number;
   readonly byKind: Readonly<Record<string, number>>;
@@ -99,6 +101,7 @@ export function faultCounts(r: Replay): FaultCounts {
     carried: tally.carried,
     saved: tally.saved,
     repeated: tally.repeated,
+    mapped: Array.from(tally.mapped),
     noMemory: tally.noMemory,
     byKind,
     byOrder,

@@ -19,6 +19,8 @@ export const ORDERS = 10;
 export class Tally {
   /** kind * ORDERS + order. */
   readonly faults = new Float64Array(KINDS.length * ORDERS);
+  /** By order: of the faults of shared memory, those that found their folio there, and only mapped it. */
+  readonly mapped = new Float64Array(ORDERS);
   /** Those that the kernel's own accesses took. */
   kernel = 0;
   /** Accesses in the trace, pages each. */

@@ -16,6 +16,7 @@ import type { Machine } from '../mm/mm_types.ts';
 import { ORDER_MASK, PG_ANON, PG_SWAPBACKED, PG_WRITTEN } from '../mm/page_flags.ts';
 import { pmdSlot } from '../mm/pgalloc.ts';
 import { PTE_MAPPED, ptePfn, pteSlotIn } from '../mm/pgtable.ts';
+import { shmemResult } from '../mm/shmem.ts';
 import {
   OPS_FILE,
   OPS_NONE,
@@ -108,6 +109,7 @@ function touchByFaults(
     v = prepare(r, process, vpn, kind, fault);
     if (v === 0) return;
   }
+  shmemResult.allocated = 0;
   const result = accessByFaults(m, process.task, vpn, kind, entry, v);
   if (result !== ACCESS_OK) {
     if (result === ACCESS_OOM) outOfMemory(r, process, fault);
@@ -118,7 +120,9 @@ function touchByFaults(
   const taken = faulted.count;
   if (taken !== 0) {
     const order = m.page.flags[headOf(m, pfn)]! & ORDER_MASK;
-    tally.add(kindOf(m, m.vmf.vma, entry, kind), order, taken);
+    const faultKind = kindOf(m, m.vmf.vma, entry, kind);
+    tally.add(faultKind, order, taken);
+    if (faultKind === KIND_SHMEM && shmemResult.allocated === 0) tally.mapped[order]! += taken;
     process.minflt += taken;
     if ((fault & FAULT_KERNEL) !== 0) tally.kernel += taken;
     if (entry === 0) r.finder?.after(m, m.vmf.vma, vpn, kind, r.row);

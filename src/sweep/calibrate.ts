@@ -4,7 +4,7 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { cpus, release, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { COST_VERSION, type CostModel, interpolate } from '../advise/index.ts';
+import { COST_VERSION, type CostModel, interpolate, mappedCosts } from '../advise/index.ts';
 
 /** Pages that a fault-around window has where nothing else was set. */
 const WINDOW_PAGES = 16;
@@ -20,6 +20,8 @@ interface Answer {
   readonly anonHuge: Measured;
   readonly shmem: Measured;
   readonly shmemHuge: Measured;
+  readonly shmemMapped: Measured;
+  readonly shmemMappedHuge: Measured;
   readonly file: Measured;
   readonly cow: Measured;
   readonly zeroByte: number;
@@ -63,7 +65,19 @@ function byOrder(small: Measured, large: Measured, zeroByte: number): [number, n
 }
 
 export function costsFrom(answer: Answer, machine: string, date: string): CostModel {
-  const { anon, anonHuge, shmem, shmemHuge, file, cow, zeroByte, load4k, load2m } = answer;
+  const {
+    anon,
+    anonHuge,
+    shmem,
+    shmemHuge,
+    shmemMapped,
+    shmemMappedHuge,
+    file,
+    cow,
+    zeroByte,
+    load4k,
+    load2m,
+  } = answer;
   const points = byOrder(anon, anonHuge, zeroByte);
   const ofHuge = points[1]!;
   // Shared memory without large folios of its own: as much more as anonymous memory takes.
@@ -80,6 +94,10 @@ export function costsFrom(answer: Answer, machine: string, date: string): CostMo
     date,
     anon: interpolate(points),
     shmem: interpolate(shmemPoints),
+    shmemMapped: mappedCosts(
+      shmemMapped.ns,
+      orderOf(shmemMappedHuge) === 9 ? shmemMappedHuge.ns : undefined,
+    ),
     measured: orderOf(anonHuge) > 0 ? [0, orderOf(anonHuge)] : [0],
     // A file just written has large folios, and a fault maps one whole.
     file: file.ns * Math.min(1, WINDOW_PAGES / file.pages),

@@ -2,7 +2,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { COST_VERSION, type CostModel, DEFAULT_COSTS } from '../advise/index.ts';
+import { COST_VERSION, type CostModel, DEFAULT_COSTS, mappedCosts } from '../advise/index.ts';
 
 export function costsPath(): string {
   const cache = process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache');
@@ -18,7 +18,10 @@ function isCosts(value: unknown): value is CostModel {
   const costs = value as Partial<Record<keyof CostModel, unknown>>;
   if (costs.version !== COST_VERSION || typeof costs.machine !== 'string') return false;
   const numbers = [costs.file, costs.cow, costs.zeroByte, costs.tlbMiss];
-  return isList(costs.anon) && isList(costs.shmem) && numbers.every((n) => Number(n) >= 0);
+  const isMapped = costs.shmemMapped === undefined || isList(costs.shmemMapped);
+  return (
+    isMapped && isList(costs.anon) && isList(costs.shmem) && numbers.every((n) => Number(n) >= 0)
+  );
 }
 
 export interface FoundCosts {
@@ -38,7 +41,11 @@ export function readCosts(path = costsPath()): FoundCosts {
   }
   try {
     const costs: unknown = JSON.parse(text);
-    if (isCosts(costs)) return { costs, path, unreadable: false };
+    if (isCosts(costs)) {
+      // Of 2026-11-24 to 30: half of what an allocating one took.
+      const shmemMapped = costs.shmemMapped ?? mappedCosts(costs.shmem[0]! / 2);
+      return { costs: { ...costs, shmemMapped }, path, unreadable: false };
+    }
   } catch {
     // Said by `unreadable`.
   }

@@ -28,6 +28,8 @@ export function costsView(here: CostModel, other: CostModel, path: string, width
     add(`anonymous fault, ${orderSize(order)}`, (costs) => costs.anon[order]!, note);
   }
   add('shared memory fault, 4 kB', (costs) => costs.shmem[0]!);
+  add('shared memory that is there, 4 kB', (costs) => costs.shmemMapped[0]!);
+  add('shared memory that is there, 2 MB', (costs) => costs.shmemMapped[9]!);
   add('file fault, 16 pages', (costs) => costs.file);
   add('copy on write', (costs) => costs.cow);
   add('clearing 4 kB', (costs) => costs.zeroByte * 4096);

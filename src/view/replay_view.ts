@@ -51,7 +51,7 @@ function head(path: string, report: ReplayReport, width: number): Line[] {
 }
 
 function faults(report: ReplayReport, width: number): Line[] {
-  const { byKind, byOrder, total, kernel, carried, saved, repeated } = report.faults;
+  const { byKind, byOrder, total, kernel, carried, saved, repeated, mapped } = report.faults;
   const orders = [...Array(10).keys()].filter((order) =>
     Object.values(byOrder).some((list) => list[order]! > 0),
   );
@@ -78,6 +78,8 @@ function faults(report: ReplayReport, width: number): Line[] {
   if (report.recorded > 0) notes.push(`${grouped(report.recorded)} while recording`);
   if (saved > 0) notes.push(`${grouped(saved)} saved`);
   if (repeated > 0) notes.push(`${grouped(repeated)} tried twice by the kernel`);
+  const shared = mapped.reduce((sum, n) => sum + n, 0);
+  if (shared > 0) notes.push(`${grouped(shared)} of shared memory that was there`);
   if (carried > 0) notes.push(`${grouped(carried)} carried over`);
   return [...table(columns, rows, width), line(notes.join(', '), 'dim')];
 }

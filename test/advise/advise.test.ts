@@ -140,7 +140,9 @@ test('costs lie on lines between those that were measured', () => {
 
 test('a fault costs by its kind and order; clearing is a part of it', () => {
   const byOrder = { anon: [2, 0, 0, 0, 0, 0, 0, 0, 0, 1], file: [3, 0, 0, 0, 0, 0, 0, 0, 0, 0] };
-  const faults = { total: 6, kernel: 0, carried: 0, saved: 0, repeated: 0, byKind: {}, byOrder };
+  const shared = { mapped: new Array(10).fill(0), noMemory: 0 };
+  const counts = { total: 6, kernel: 0, carried: 0, saved: 0, repeated: 0, byKind: {}, byOrder };
+  const faults = { ...counts, ...shared };
   const peak = { memory: 2097152, anon: 0, shmem: 0, time: 0, rss: 0 };
   const census = {
     anonByOrder: [],
@@ -155,6 +157,13 @@ test('a fault costs by its kind and order; clearing is a part of it', () => {
   expect(cost.tlb).toBe(2 * tlbMiss);
   expect(cost.zeroing).toBeCloseTo((2 * 4096 + 2097152) * zeroByte);
   expect(cost.total).toBeCloseTo(2 * anon[0]! + anon[9]! + 3 * file + 2 * tlbMiss);
+  // Three faults on one 64K folio: one made it.
+  const shmem = [0, 0, 0, 0, 3, 0, 0, 0, 0, 0];
+  const mapped = [0, 0, 0, 0, 2, 0, 0, 0, 0, 0];
+  const three = costOf(DEFAULT_COSTS, { ...faults, byOrder: { shmem }, mapped }, peak, census, 0);
+  const { shmem: made, shmemMapped: found } = DEFAULT_COSTS;
+  expect(three.total).toBeCloseTo(made[4]! + 2 * found[4]!);
+  expect(three.zeroing).toBeCloseTo(65536 * zeroByte);
 });
 
 test('lines to apply and to undo: only what changes, the last first when undone', () => {

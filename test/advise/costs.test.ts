@@ -15,6 +15,8 @@ const answer = {
   anonHuge: { ns: 200_000, pages: 512 },
   shmem: { ns: 3000, pages: 1 },
   shmemHuge: { ns: 3000, pages: 1 },
+  shmemMapped: { ns: 1000, pages: 1 },
+  shmemMappedHuge: { ns: 1000, pages: 1 },
   file: { ns: 8000, pages: 64 },
   cow: { ns: 2500, pages: 1 },
   zeroByte: 0.1,
@@ -28,6 +30,12 @@ test('sizes that madvise() is given are measured, the others lie between', () =>
   expect([costs.anon[0], costs.anon[9]]).toEqual([2000, 200_000]);
   expect(costs.shmem[9]).toBe(3000 + 198_000);
   expect(costs.file).toBe(2000);
+  // Mapping what is there clears nothing.
+  const [small, , , , medium] = costs.shmemMapped;
+  expect([small, medium]).toEqual([expect.closeTo(1000), expect.closeTo(2200)]);
+  const huge = { ns: 5000, pages: 512 };
+  const measured = costsFrom({ ...answer, shmemMappedHuge: huge }, 'here', 'now').shmemMapped;
+  expect(measured).toEqual([...costs.shmemMapped.slice(0, 9), 5000]);
   expect(costs.tlbMiss).toBe(20);
 });
 
@@ -46,6 +54,9 @@ test('costs are kept and found; a file that is none of ours is passed over', () 
     const costs = costsFrom(answer, 'here', 'now');
     writeCosts(costs, path);
     expect(readCosts(path)).toEqual({ costs, path, unreadable: false });
+    const { shmemMapped: _, ...older } = costs;
+    writeFileSync(path, JSON.stringify(older));
+    expect(readCosts(path).costs.shmemMapped[0]).toBe(1500);
     for (const text of ['{', '{"version":99}', '[]', JSON.stringify({ ...costs, anon: [1] })]) {
       writeFileSync(path, text);
       expect(readCosts(path)).toMatchObject({ costs: DEFAULT_COSTS, unreadable: true });

@@ -71,6 +71,14 @@ test('memory of which every touch was recorded hides none: it is mapped page by 
   expect(run(trace, SHMEM_64K).tally.total()).toBe(4 + 2);
 });
 
+test('faults of shared memory that only map what another process made are told apart', () => {
+  const tape = new Tape().exec().shared(A, 64).write(A, 48).fork(7).as(7).write(A, 64);
+  const { tally } = run(tape.trace(), SHMEM_64K);
+  expect(faults(run(tape.trace(), SHMEM_64K), KIND_SHMEM, 4)).toBe(3 + 4);
+  expect(Array.from(tally.mapped)).toEqual([0, 0, 0, 0, 3, 0, 0, 0, 0, 0]);
+  expect(Array.from(run(tape.trace()).tally.mapped)).toEqual([48, ...new Array(9).fill(0)]);
+});
+
 test('accesses that find no memory count as recorded, and the report names the size', () => {
   const { machine } = emptyMeta('tracepoints', '');
   const trace = new Tape()

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -104,6 +105,37 @@ static void measure(const char *name, int flags, int fd, int advice, int write)
 	printf("\"%s\":{\"ns\":%.1f,\"pages\":%.2f},\n", name, median(ns), pages);
 }
 
+/* Shared memory that another process has touched: the fault maps what is there. */
+static void measureMapped(const char *name, int advice)
+{
+	double ns[ROUNDS], pages = 1;
+
+	for (int i = 0; i < ROUNDS; i++) {
+		char *raw = mmap(NULL, AREA + HUGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+		char *at = raw + (-(uintptr_t)raw % HUGE);
+		int status;
+		pid_t child;
+
+		if (raw == MAP_FAILED)
+			die("mmap");
+		if (mmap(at, AREA, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
+			die(name);
+		madvise(at, AREA, advice);
+		child = fork();
+		if (child < 0)
+			die("fork");
+		if (child == 0) {
+			memset(at, 1, AREA);
+			_exit(0);
+		}
+		if (waitpid(child, &status, 0) != child || status != 0)
+			die("waitpid");
+		ns[i] = touch(at, AREA, 1, &pages);
+		munmap(raw, AREA + HUGE);
+	}
+	printf("\"%s\":{\"ns\":%.1f,\"pages\":%.2f},\n", name, median(ns), pages);
+}
+
 /* A file in the page cache, without a name. */
 static int cachedFile(void)
 {
@@ -185,6 +217,8 @@ int main(void)
 	measure("anonHuge", MAP_PRIVATE | MAP_ANONYMOUS, -1, MADV_HUGEPAGE, 1);
 	measure("shmem", MAP_SHARED | MAP_ANONYMOUS, -1, MADV_NOHUGEPAGE, 1);
 	measure("shmemHuge", MAP_SHARED | MAP_ANONYMOUS, -1, MADV_HUGEPAGE, 1);
+	measureMapped("shmemMapped", MADV_NOHUGEPAGE);
+	measureMapped("shmemMappedHuge", MADV_HUGEPAGE);
 	fd = cachedFile();
 	measure("file", MAP_SHARED, fd, -1, 0);
 	measure("cow", MAP_PRIVATE, fd, -1, 1);
