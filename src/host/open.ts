@@ -69,8 +69,8 @@ async function openLocal(options: HostOptions): Promise<HostKernel | Unavailable
 async function openVirtual(path: string, options: HostOptions): Promise<HostKernel | Unavailable> {
   const image = await readKernelImage(path);
   if ('reason' in image) {
-    const unavailable = `the file ${image.reason}`;
-    return image.hint === undefined ? { unavailable } : { unavailable, hint: image.hint };
+    const { reason, hint } = image;
+    return hint === undefined ? { unavailable: reason } : { unavailable: reason, hint };
   }
   const built = await buildExecutor();
   if ('unavailable' in built) return built;

@@ -102,11 +102,11 @@ describe('a kernel image', () => {
   });
 
   it.each([
-    ['a file of text', 'hello', /^is no kernel image$/],
-    ['nothing', '', /^is no kernel image$/],
-    ['vmlinux', '\x7fELF\x02', /^is an ELF file \(vmlinux\?\), no kernel image$/],
-    ['a package', '!<arch>\ndebian-binary', /^is an ar archive/],
-    ['an initramfs', '\x1f\x8b\x08', /^is a gzip file/],
+    ['a file of text', 'hello', /^the file is no kernel image$/],
+    ['nothing', '', /^the file is no kernel image$/],
+    ['vmlinux', '\x7fELF\x02', /^the file is an ELF file \(vmlinux\?\), no kernel image$/],
+    ['a package', '!<arch>\ndebian-binary', /^the file is an ar archive/],
+    ['an initramfs', '\x1f\x8b\x08', /^the file is a gzip file/],
   ])('is not %s', async (_, bytes, reason) => {
     const path = join(folder, 'other');
     writeFileSync(path, Buffer.from(bytes, 'latin1'));
@@ -128,7 +128,7 @@ describe('a kernel image', () => {
     expect(await readKernelImage(join(folder, 'none'))).toEqual({
       reason: 'there is no such file',
     });
-    expect(await readKernelImage(folder)).toEqual({ reason: 'is a directory' });
+    expect(await readKernelImage(folder)).toEqual({ reason: 'the file is a directory' });
   });
 });
 

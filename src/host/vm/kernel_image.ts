@@ -62,8 +62,8 @@ async function headOf(path: string, bytes: number): Promise<Buffer> {
 
 const OPEN_ERRORS: Readonly<Record<string, string>> = {
   ENOENT: 'there is no such file',
-  EISDIR: 'is a directory',
-  EACCES: 'may not be read',
+  EISDIR: 'the file is a directory',
+  EACCES: 'the file may not be read',
 };
 
 /** The setup code, and in it the version's text, is at most 64 sectors long. */
@@ -81,13 +81,13 @@ export async function readKernelImage(path: string): Promise<KernelImage | NoIma
     head.length > 0x260 &&
     head.readUInt16LE(BOOT_FLAG) === BOOT_FLAG_VALUE &&
     head.toString('latin1', MAGIC, MAGIC + 4) === 'HdrS';
-  if (!isImage) return { reason: `is ${otherFile(head)}`, hint: BUILD_HINT };
+  if (!isImage) return { reason: `the file is ${otherFile(head)}`, hint: BUILD_HINT };
   const protocol = head.readUInt16LE(PROTOCOL);
   if (protocol < PROTOCOL_MIN || (head[LOAD_FLAGS]! & LOADED_HIGH) === 0) {
-    return { reason: 'is a kernel image of before Linux 3.8' };
+    return { reason: 'the file is a kernel image of before Linux 3.8' };
   }
   if ((head.readUInt16LE(XLOAD_FLAGS) & XLF_KERNEL_64) === 0) {
-    return { reason: 'is a 32-bit kernel; the executor is an x86-64 program' };
+    return { reason: 'the file is a 32-bit kernel; the executor is an x86-64 program' };
   }
   const at = head.readUInt16LE(VERSION) + 0x200;
   const end = head.indexOf(0, at);
