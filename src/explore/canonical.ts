@@ -16,7 +16,6 @@ import {
   INDEX_HI_MASK,
   ORDER_MASK,
   PAGE_LEVEL_FLAGS,
-  PG_ACTIVE,
   PG_HEAD,
   PG_LRU,
   PG_REFERENCED,
@@ -28,7 +27,7 @@ import type { Vmf } from '../mm/vmf.ts';
 import type { SmallMachine } from './small_machine.ts';
 import { TaskOrder } from './task_order.ts';
 
-const FLAGS_LEFT_OUT = PG_LRU | PG_REFERENCED | PG_ACTIVE | INDEX_HI_MASK;
+const FLAGS_LEFT_OUT = PG_LRU | PG_REFERENCED | INDEX_HI_MASK;
 /** vmstat items that are levels, not events: NR_ANON_MAPPED to NR_MLOCK. */
 const GAUGES = 13;
 const VALUES = 1024;

@@ -1,10 +1,12 @@
 /**
- * The blocks of a disk, 4 KiB each. Two flags of a cached page tell how its block stands:
+ * The blocks of a disk, 4 KiB each. Three flags of a cached page tell how its block stands:
  *
- *   neither            a hole
+ *   none               a hole
  *   PG_BUFFER_DIRTY    written to, the block only reserved (delayed allocation)
  *   PG_MAPPEDTODISK    on the disk
  *   both               on the disk, and written to since
+ *   PG_BUFFER_STALE    none (behind the end of the file, or a hole since), but its buffer is dirty:
+ *                      folio_mark_dirty() dirties all buffers of a folio
  *
  * Where contents are kept, a row stands for the block of a page that left the page cache clean, with
  * what the block holds. A page that is cached again may have a row still; the next one that leaves
@@ -16,7 +18,7 @@
  */
 import { freeRow, type InodeRow, newRow, type Pages, type Pfn } from '../base/index.ts';
 import type { Machine } from './mm_types.ts';
-import { PG_BUFFER_DIRTY, PG_MAPPEDTODISK } from './page_flags.ts';
+import { PG_BUFFER_DIRTY, PG_BUFFER_STALE, PG_MAPPEDTODISK } from './page_flags.ts';
 
 /** Does a cached page have a block (buffer_mapped)? */
 export function diskHasBlock(m: Machine, pfn: Pfn): boolean {
@@ -26,22 +28,39 @@ export function diskHasBlock(m: Machine, pfn: Pfn): boolean {
 /** Makes the buffers of n cached pages dirty; they have blocks from now on. The folio is the caller's. */
 export function diskDirty(m: Machine, pfn: Pfn, n: Pages): void {
   const { flags } = m.page;
-  for (let i = 0; i < n; i++) flags[pfn + i] = flags[pfn + i]! | PG_BUFFER_DIRTY;
+  for (let i = 0; i < n; i++) {
+    flags[pfn + i] = (flags[pfn + i]! & ~PG_BUFFER_STALE) | PG_BUFFER_DIRTY;
+  }
 }
 
-/** The buffers of n cached pages are written: what was reserved is on the disk. */
+/** Makes all buffers of a folio of n pages dirty. Source: fs/buffer.c block_dirty_folio(), 6.18. */
+export function diskDirtyFolio(m: Machine, head: Pfn, n: Pages): void {
+  const { flags } = m.page;
+  for (let pfn = head; pfn < head + n; pfn++) {
+    const f = flags[pfn]!;
+    if ((f & PG_BUFFER_DIRTY) !== 0) continue;
+    flags[pfn] = f | ((f & PG_MAPPEDTODISK) !== 0 ? PG_BUFFER_DIRTY : PG_BUFFER_STALE);
+  }
+}
+
+/**
+ * The buffers of n cached pages are written: what was reserved is on the disk. What has no block is
+ * only clean then. Source: fs/ext4/page-io.c ext4_bio_write_folio(), 6.18.
+ */
 export function diskClean(m: Machine, pfn: Pfn, n: Pages): void {
   const { flags } = m.page;
   for (let i = 0; i < n; i++) {
-    const f = flags[pfn + i]!;
-    if ((f & PG_BUFFER_DIRTY) === 0) continue;
-    flags[pfn + i] = (f & ~PG_BUFFER_DIRTY) | PG_MAPPEDTODISK;
+    const f = flags[pfn + i]! & ~PG_BUFFER_STALE;
+    flags[pfn + i] = (f & PG_BUFFER_DIRTY) === 0 ? f : (f & ~PG_BUFFER_DIRTY) | PG_MAPPEDTODISK;
   }
 }
 
 /** Does a dirty buffer hold on to a folio of n pages? (fs/buffer.c drop_buffers(), 6.18) */
 export function diskHolds(m: Machine, head: Pfn, n: Pages): boolean {
-  for (let i = 0; i < n; i++) if ((m.page.flags[head + i]! & PG_BUFFER_DIRTY) !== 0) return true;
+  const { flags } = m.page;
+  for (let pfn = head; pfn < head + n; pfn++) {
+    if ((flags[pfn]! & (PG_BUFFER_DIRTY | PG_BUFFER_STALE)) !== 0) return true;
+  }
   return false;
 }
 

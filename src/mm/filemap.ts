@@ -16,8 +16,9 @@ import {
   PMD_ORDER,
   type VmaRow,
 } from '../base/index.ts';
-import { diskRead } from './disk.ts';
+import { diskDirtyFolio, diskRead } from './disk.ts';
 import { allocFolio, folioIndex, folioOrder, folioPut, headOf, setFolioIndex } from './folio.ts';
+import { FS_DISK } from './fs_types.ts';
 import type { Machine } from './mm_types.ts';
 import {
   PG_DIRTY,
@@ -218,10 +219,17 @@ function freeRows(m: Machine, row: number, height: number): void {
   freeTableRow(m, row);
 }
 
-/** folio_mark_dirty() of a page-cache folio; PG_reclaim, which is PG_readahead too, ends with it. */
+/**
+ * folio_mark_dirty() of a page-cache folio; PG_reclaim, which is PG_readahead too, ends with it. One
+ * of a disk has buffers here: only what a store dirtied comes here, and pageMkwrite() made them.
+ */
 export function folioMarkDirty(m: Machine, head: Pfn): void {
-  const { flags } = m.page;
-  flags[head] = flags[head]! & ~PG_READAHEAD;
+  const { flags, mapping } = m.page;
+  const f = flags[head]! & ~PG_READAHEAD;
+  flags[head] = f;
+  if ((f & PG_SWAPBACKED) === 0 && m.inode.kind[mapping[head]!] === FS_DISK) {
+    diskDirtyFolio(m, head, 1 << folioOrder(m, head));
+  }
   folioAccountDirtied(m, head);
 }
 

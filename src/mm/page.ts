@@ -10,7 +10,6 @@ import { folioMapped, headOf, pageMapcount } from './folio.ts';
 import type { Machine } from './mm_types.ts';
 import {
   KPF,
-  PG_ACTIVE,
   PG_ANON,
   PG_ANON_EXCLUSIVE,
   PG_BUDDY,
@@ -36,7 +35,6 @@ const COPIED: readonly (readonly [number, number])[] = [
   [PG_UPTODATE, KPF.UPTODATE],
   [PG_LRU, KPF.LRU],
   [PG_REFERENCED, KPF.REFERENCED],
-  [PG_ACTIVE, KPF.ACTIVE],
   [PG_SWAPBACKED, KPF.SWAPBACKED],
   [PG_UNEVICTABLE, KPF.UNEVICTABLE],
 ];

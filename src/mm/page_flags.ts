@@ -49,7 +49,8 @@ export const PG_MM_SHARED = 1 << 21;
 export const PG_READAHEAD = 1 << 22;
 export const PG_SWAPCACHE = 1 << 23;
 export const PG_REFERENCED = 1 << 24;
-export const PG_ACTIVE = 1 << 25;
+/** Page-level, page cache of a disk file: a dirty buffer that has no block (see disk.ts). */
+export const PG_BUFFER_STALE = 1 << 25;
 /** Never to be freed or counted: frame 0 and the zero page. */
 export const PG_RESERVED = 1 << 26;
 /** On an LRU list. The kernel's per-CPU batches are not modelled: it is set at once. */
@@ -65,7 +66,12 @@ export const PG_BUFFER_DIRTY = 1 << 31;
 
 /** Flags that live on each page rather than on the folio. */
 export const PAGE_LEVEL_FLAGS =
-  PG_ANON_EXCLUSIVE | PG_WRITTEN | PG_HWPOISON | PG_MAPPEDTODISK | PG_BUFFER_DIRTY;
+  PG_ANON_EXCLUSIVE |
+  PG_WRITTEN |
+  PG_BUFFER_STALE |
+  PG_HWPOISON |
+  PG_MAPPEDTODISK |
+  PG_BUFFER_DIRTY;
 
 export const MAPCOUNT_MASK = 0xffff;
 /** One more mapping of an order-0 folio takes one reference: both halves in one add. */

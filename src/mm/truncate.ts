@@ -22,6 +22,7 @@ import { unmapMappingPages, ZAP_EVEN_COWS } from './memory_zap.ts';
 import type { Machine } from './mm_types.ts';
 import {
   PG_BUFFER_DIRTY,
+  PG_BUFFER_STALE,
   PG_DIRTY,
   PG_MAPPEDTODISK,
   PG_UPTODATE,
@@ -37,7 +38,7 @@ function dropFolio(m: Machine, inode: InodeRow, head: Pfn): void {
   if (m.inode.kind[inode] === FS_SHMEM) shmemUnacctBlocks(m, inode, n);
 }
 
-const OF_A_BLOCK = PG_WRITTEN | PG_MAPPEDTODISK | PG_BUFFER_DIRTY;
+const OF_A_BLOCK = PG_WRITTEN | PG_MAPPEDTODISK | PG_BUFFER_DIRTY | PG_BUFFER_STALE;
 
 /** Zeroes the bytes [from, to) of a file in its page cache; whole blocks of a disk go. */
 function zeroBytes(m: Machine, inode: InodeRow, from: Bytes, to: Bytes): void {
