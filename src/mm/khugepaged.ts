@@ -128,8 +128,9 @@ function collapseAnon(m: Machine, v: VmaRow, vpn: Vpn): number {
   const row = tableRow(entry);
   for (let i = 0; i < 512; i++) {
     const pte = m.pt[row * 512 + i]!;
-    if (pte === 0) {
-      if (uffdArmed(m, v)) return END;
+    // A missing page that userfaultfd may have to tell of is one too many (SCAN_EXCEED_NONE_PTE).
+    if (pte === 0 || (pteMapped(pte) && ptePfn(pte) === m.zeroPfn)) {
+      if (uffdArmed(m, v)) return -EBUSY;
       continue;
     }
     if (!pteMapped(pte)) {
@@ -137,9 +138,7 @@ function collapseAnon(m: Machine, v: VmaRow, vpn: Vpn): number {
       return END;
     }
     if ((pte & PTE_UFFD_WP) !== 0) return -EINVAL;
-    const pfn = ptePfn(pte);
-    if (pfn === m.zeroPfn) continue;
-    const head = headOf(m, pfn);
+    const head = headOf(m, ptePfn(pte));
     if ((m.page.flags[head]! & PG_ANON) === 0) return END;
     if (folioMapcount(m, head) !== folioRefcount(m, head)) return -EAGAIN;
   }
