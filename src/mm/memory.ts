@@ -253,8 +253,11 @@ function uffdSignals(m: Machine, v: VmaRow): boolean {
   return (m.uffd.features[m.vma.uffd[v]!]! & UFFD_FEATURE_SIGBUS) !== 0;
 }
 
-function signalOf(ret: number): number {
-  if ((ret & VM_FAULT_OOM) !== 0) return ACCESS_OOM;
+function signalOf(m: Machine, ret: number): number {
+  if ((ret & VM_FAULT_OOM) !== 0) {
+    m.faultsWithoutMemory++;
+    return ACCESS_OOM;
+  }
   // Without CONFIG_MEMORY_FAILURE do_sigbus() knows no BUS_MCEERR_AR.
   if ((ret & (VM_FAULT_SIGBUS | VM_FAULT_HWPOISON)) !== 0) return ACCESS_BUS_ADRERR;
   if ((ret & VM_FAULT_UFFD_WAIT) !== 0) return ACCESS_UFFD_WAIT;
@@ -376,7 +379,7 @@ export function accessByFaults(
     const mapped = kind !== ACCESS_WRITE && (entry & PTE_MAPPED) !== 0;
     if (accessError(m, v, kind, mapped)) return ACCESS_SEGV_ACCERR;
     const ret = handleMmFault(m, task, v, vpn, flags);
-    if ((ret & (VM_FAULT_ERROR | VM_FAULT_UFFD_WAIT)) !== 0) return signalOf(ret);
+    if ((ret & (VM_FAULT_ERROR | VM_FAULT_UFFD_WAIT)) !== 0) return signalOf(m, ret);
     const slot = leafSlotUnder(m, m.vmf.pmdSlot, vpn);
     entry = m.pt[slot]!;
     if (kind !== ACCESS_EXEC && (entry & needed) === needed) {

@@ -287,6 +287,8 @@ export interface Machine {
   hugeZeroPfn: number;
   /** Next value for a store that names none; pages get distinct numbers. */
   nextContent: number;
+  /** Faults that found no memory: the kernel would have reclaimed, or killed a process. */
+  faultsWithoutMemory: number;
   /** Pages committed (vm_committed_as). */
   committed: number;
   /** Superblock row of the kernel's internal tmpfs mount (shared anonymous memory, memfd). */
@@ -383,6 +385,7 @@ export function makeMachine(options: MachineOptions): Machine {
     settings: defaultSettings(pages, release.diskRequestPages),
     hugeZeroPfn: 0,
     nextContent: 1,
+    faultsWithoutMemory: 0,
     committed: 0,
     shmMount: 0,
     names: [''],

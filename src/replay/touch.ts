@@ -1,6 +1,6 @@
 /** Accesses: the hot half of a replay. */
 import { modPow2, PMD_PAGES, type VmaRow, type Vpn } from '../base/index.ts';
-import { ACCESS_OK, ACCESS_OOM } from '../mm/access.ts';
+import { cacheGet } from '../mm/filemap.ts';
 import { headOf } from '../mm/folio.ts';
 import {
   ACCESS_EXEC,
@@ -16,7 +16,6 @@ import type { Machine } from '../mm/mm_types.ts';
 import { ORDER_MASK, PG_ANON, PG_SWAPBACKED, PG_WRITTEN } from '../mm/page_flags.ts';
 import { pmdSlot } from '../mm/pgalloc.ts';
 import { PTE_MAPPED, ptePfn, pteSlotIn } from '../mm/pgtable.ts';
-import { shmemResult } from '../mm/shmem.ts';
 import {
   OPS_FILE,
   OPS_NONE,
@@ -109,20 +108,15 @@ function touchByFaults(
     v = prepare(r, process, vpn, kind, fault);
     if (v === 0) return;
   }
-  shmemResult.allocated = 0;
-  const result = accessByFaults(m, process.task, vpn, kind, entry, v);
-  if (result !== ACCESS_OK) {
-    if (result === ACCESS_OOM) outOfMemory(r, process, fault);
-    else outside(r, process, fault);
+  if (accessByFaults(m, process.task, vpn, kind, entry, v) !== 0) {
+    outside(r, process, fault);
     return;
   }
   const pfn = faultedFrame(m, vpn);
   const taken = faulted.count;
   if (taken !== 0) {
     const order = m.page.flags[headOf(m, pfn)]! & ORDER_MASK;
-    const faultKind = kindOf(m, m.vmf.vma, entry, kind);
-    tally.add(faultKind, order, taken);
-    if (faultKind === KIND_SHMEM && shmemResult.allocated === 0) tally.mapped[order]! += taken;
+    tally.add(kindOf(m, m.vmf.vma, entry, kind), order, taken);
     process.minflt += taken;
     if ((fault & FAULT_KERNEL) !== 0) tally.kernel += taken;
     if (entry === 0) r.finder?.after(m, m.vmf.vma, vpn, kind, r.row);
@@ -144,13 +138,22 @@ function prepare(r: Replay, process: Process, vpn: Vpn, kind: number, fault: num
   }
   const ops = m.vma.ops[v]!;
   if (ops === OPS_FILE) fillCache(m, v, vpn);
-  else if (ops === OPS_SHMEM && kind !== ACCESS_WRITE) fillTmpfs(m, v, vpn);
   else if (ops === OPS_UNKNOWN || ops === OPS_SPECIAL) {
     carry(r, process, KIND_FILE, fault);
     return 0;
-  }
+  } else if (ops !== OPS_NONE) prepareShmem(r, v, vpn, kind);
   r.finder?.before(m, v, vpn, kind);
   return v;
+}
+
+/** Counts the folio that the access will find; what it will allocate, or copy, is no mapping alone. */
+function prepareShmem(r: Replay, v: VmaRow, vpn: Vpn, kind: number): void {
+  const { m } = r;
+  const { ops, flags, file, pgoff, start } = m.vma;
+  if (ops[v] === OPS_SHMEM && kind !== ACCESS_WRITE) fillTmpfs(m, v, vpn);
+  if (kind === ACCESS_WRITE && (flags[v]! & VM_SHARED) === 0) return;
+  const found = cacheGet(m, m.file.inode[file[v]!]!, vpn - start[v]! + pgoff[v]!);
+  if (found !== 0) r.tally.mapped[m.page.flags[headOf(m, found)]! & ORDER_MASK]! += 1;
 }
 
 function kindOf(m: Machine, v: VmaRow, entry: number, kind: number): number {
@@ -190,16 +193,12 @@ function carry(r: Replay, process: Process, kind: number, fault: number): void {
   if ((fault & FAULT_KERNEL) !== 0) r.tally.kernel++;
 }
 
-/** The machine is full: the fault is carried over, and the report says so. */
-function outOfMemory(r: Replay, process: Process, fault: number): void {
-  r.tally.noMemory++;
-  r.m.unmodelled = '';
-  carry(r, process, KIND_ANON, fault);
-}
-
 /** Memory that the trace does not tell of: the fault is carried over. */
 function outside(r: Replay, process: Process, fault: number): void {
-  r.tally.refused++;
-  r.m.unmodelled = '';
+  const { tally, m } = r;
+  // Or memory was used up.
+  if (m.faultsWithoutMemory === tally.noMemory) tally.refused++;
+  else tally.noMemory = m.faultsWithoutMemory;
+  m.unmodelled = '';
   carry(r, process, KIND_ANON, fault);
 }
