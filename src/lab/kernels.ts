@@ -25,6 +25,10 @@ const WORDS: { readonly [K in Rule]: (value: Release[K]) => string } = {
     on ? 'within_size rounds the index to the order (a slip)' : 'within_size rounds to the size',
   tmpfsWriteOrders: (mask) =>
     mask === 1 << 9 ? 'write() on huge tmpfs: 2 MiB only' : 'write() on huge tmpfs: any order',
+  shmemShrinks: (rule) =>
+    rule === 'pages'
+      ? 'a full tmpfs splits folios at the ends of files until the pages suffice'
+      : `a full tmpfs splits ${rule} of the folios at the ends of files`,
   thpAlign: (rule) =>
     ({
       never: 'anonymous mmap not aligned to 2 MiB',

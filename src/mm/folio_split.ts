@@ -41,7 +41,7 @@ import {
 import { isHugePmd, pmdSlot, pteSlotUnder } from './pgalloc.ts';
 import { makePte, PTE_A, PTE_D, PTE_P, PTE_UFFD_WP, PTE_W, pteMapped, ptePfn } from './pgtable.ts';
 import { folioAddAnonRmapPtes, folioRemoveRmapPtes } from './rmap.ts';
-import { shmemUnacctBlocks } from './shmem.ts';
+import { shmemUnacctBlocks } from './shmem_blocks.ts';
 import { updateHiwaterRss } from './util.ts';
 import { VM_LOCKED } from './vm_flags.ts';
 import {
@@ -197,8 +197,8 @@ function remap(m: Machine, map: Mapping, mlocked: boolean): void {
 }
 
 /**
- * Splits a page-cache folio around the page at `index`, unmapping all of it; pages beyond the end
- * of the file are dropped. Before 6.15: to single pages.
+ * Splits a page-cache folio around the page at `index`, unmapping all of it; pieces beyond the end
+ * of the file are dropped, but for the first. Before 6.15: to single pages.
  * Source: folio_split(), __split_unmapped_folio(), 6.18.
  */
 export function splitFileFolio(m: Machine, head: Pfn, index: number): boolean {
@@ -246,7 +246,7 @@ function splitCached(m: Machine, head: Pfn, at: number, nonUniform: boolean): bo
   // shmem_fallocend(): what fallocate(2) promised beyond the end of the file stays.
   const end = Math.max(filePages(m, inode), m.inode.fallocEnd[inode]!);
   for (const piece of parts) {
-    if (first + piece.offset < end) continue;
+    if (piece.offset === 0 || first + piece.offset < end) continue;
     const dropped = 1 << piece.order;
     cacheRemove(m, head + piece.offset);
     if (m.inode.kind[inode] === FS_SHMEM) shmemUnacctBlocks(m, inode, dropped);

@@ -48,7 +48,8 @@ import {
   folioAddRmapPmd,
   folioRemoveRmapPtes,
 } from './rmap.ts';
-import { shmemAllowableHugeOrders, shmemUnacctBlocks } from './shmem.ts';
+import { shmemAllowableHugeOrders } from './shmem.ts';
+import { shmemUnacctBlocks } from './shmem_blocks.ts';
 import {
   OPS_NONE,
   OPS_SHM,

@@ -150,6 +150,8 @@ const INODE = {
   charged: 'f64',
   /** Page offset up to which fallocate(2) promised pages of a tmpfs file, beyond i_size too. */
   fallocEnd: 'f64',
+  /** Place on the mount's list of files whose last folio may be split (shmem_shrink.ts), 0 = not on it. */
+  shrinkPlace: 'f64',
   ino: 'f64',
   mode: 'i32',
   uid: 'i32',
@@ -182,6 +184,8 @@ const SUPER = {
   /** size= in pages, 0 = no limit; pages in use. */
   maxBlocks: 'f64',
   usedBlocks: 'f64',
+  /** Last place given on its list of files (`inode.shrinkPlace`). */
+  shrinkPlaces: 'f64',
   name: 'i32',
   noexec: 'u8',
   readonly: 'u8',

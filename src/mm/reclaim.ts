@@ -23,7 +23,7 @@ import { PG_ANON, PG_DIRTY, PG_READAHEAD, PG_SWAPBACKED, PG_UNEVICTABLE } from '
 import { pmdSlot, pteSlotUnder } from './pgalloc.ts';
 import { isTable, PTE_D } from './pgtable.ts';
 import { mappingUnevictable } from './rmap.ts';
-import { shmemUnacctBlocks } from './shmem.ts';
+import { shmemUnacctBlocks } from './shmem_blocks.ts';
 import { VM2_DROPPABLE } from './vm_flags.ts';
 import { countMthp, MTHP_SWPOUT_FALLBACK } from './vmstat.ts';
 

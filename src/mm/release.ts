@@ -59,6 +59,7 @@ const V6_10: Release = {
   uffdFromMinAddr: true,
   withinSizeByOrder: false,
   tmpfsWriteOrders: PMD_ONLY,
+  shmemShrinks: 'two',
   thpAlign: 'from-2M',
   wpReuseLarge: false,
   hugeZeroWriteAllocates: false,
@@ -118,6 +119,7 @@ const V6_1: Release = {
   thpAlign: 'never',
   uffdFromMinAddr: false,
   moveEndsUffdWp: true,
+  shmemShrinks: 'one',
 };
 
 /** 6.10 with what the series brings beside finish_fault(): per-size shmem folios. */
@@ -163,6 +165,7 @@ const V6_12: Release = {
   finishFault: finishFault612,
   shmemOrders: ALL_SHMEM_ORDERS,
   withinSizeByOrder: false,
+  shmemShrinks: 'pages',
   thpAlign: 'multiple-no-hint',
   splitDropsZeroes: true,
   nrAnonStats: true,
@@ -204,6 +207,7 @@ const V6_18: Release = {
   uffdFromMinAddr: false,
   withinSizeByOrder: false,
   tmpfsWriteOrders: ALL_SHMEM_ORDERS,
+  shmemShrinks: 'pages',
   thpAlign: 'multiple-no-hint',
   wpReuseLarge: true,
   hugeZeroWriteAllocates: true,

@@ -84,6 +84,11 @@ export interface Release {
   readonly withinSizeByOrder: boolean;
   /** Orders that write() and fallocate() may allocate on a huge= tmpfs: 2 MiB only before 6.14. */
   readonly tmpfsWriteOrders: OrderMask;
+  /**
+   * Where blocks of tmpfs run short, folios that reach over the end of a file are split: one for a
+   * single page (6.1), two (6.6), or until the pages suffice (6.12).
+   */
+  readonly shmemShrinks: 'one' | 'two' | 'pages';
   /** Anonymous mmap alignment to 2 MiB: none before 6.7, any length from 2 MiB, multiples, multiples without hint. */
   readonly thpAlign: 'never' | 'from-2M' | 'multiple' | 'multiple-no-hint';
   /** do_wp_page() may reuse a page of a large folio that only this mm maps (6.15). */

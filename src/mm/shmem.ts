@@ -18,14 +18,9 @@ import {
   type VmaRow,
   type Vpn,
 } from '../base/index.ts';
-import { cacheGet, cacheInsert, cacheRangeEmpty, filePages } from './filemap.ts';
+import { cacheGet, cacheInsert, cacheRangeEmpty, cacheRemove, filePages } from './filemap.ts';
 import { allocFolio, folioPut, headOf } from './folio.ts';
-import {
-  INODE_LARGE_FOLIOS,
-  INODE_NORESERVE,
-  INODE_SHARED_ANON,
-  INODE_UNEVICTABLE,
-} from './fs_types.ts';
+import { INODE_LARGE_FOLIOS, INODE_UNEVICTABLE } from './fs_types.ts';
 import { thpVmaSuitable, thpVmaSuitableOrders, vmaThpDisabled } from './huge_memory.ts';
 import type { Machine } from './mm_types.ts';
 import { PG_SWAPBACKED, PG_UNEVICTABLE, PG_UPTODATE } from './page_flags.ts';
@@ -38,6 +33,8 @@ import {
   HUGE_WITHIN_SIZE,
   SHMEM_ORDERS,
 } from './settings.ts';
+import { shmemAcctBlocks } from './shmem_blocks.ts';
+import { SHRINK_STOP, shmemMayShrink, shmemUnusedHugeShrink } from './shmem_shrink.ts';
 import { OPS_SHMEM_ANON, VM_HUGEPAGE } from './vm_flags.ts';
 import { uffdMinor, uffdMissing } from './vma_prot.ts';
 import {
@@ -191,45 +188,48 @@ function suitableOrders(
   return orders;
 }
 
-/** Room on the mount and, for MAP_NORESERVE objects, in the commit limit. */
-function acctBlocks(m: Machine, inode: InodeRow, pages: number): boolean {
-  const sb = m.inode.sb[inode]!;
-  const { maxBlocks, usedBlocks } = m.sb;
-  if (maxBlocks[sb] !== 0 && usedBlocks[sb]! + pages > maxBlocks[sb]!) return false;
-  usedBlocks[sb]! += pages;
-  if (
-    (m.inode.flags[inode]! & INODE_NORESERVE) !== 0 &&
-    (m.inode.flags[inode]! & INODE_SHARED_ANON) !== 0
-  ) {
-    m.committed += pages;
-    m.inode.charged[inode]! += pages;
-  }
-  return true;
-}
-
-/** Gives room back when pages leave an object. */
-export function shmemUnacctBlocks(m: Machine, inode: InodeRow, pages: number): void {
-  m.sb.usedBlocks[m.inode.sb[inode]!]! -= pages;
-  if (
-    (m.inode.flags[inode]! & INODE_NORESERVE) !== 0 &&
-    (m.inode.flags[inode]! & INODE_SHARED_ANON) !== 0
-  ) {
-    m.committed -= pages;
-    m.inode.charged[inode]! -= pages;
-  }
-}
-
-function addFolio(m: Machine, inode: InodeRow, index: number, order: Order): Pfn {
+/**
+ * A folio in the page cache, with its blocks. Where they are short, they may be taken from behind the
+ * ends of files (`shrinks`), while the folio is cached already; then it is tried once more.
+ * Source: shmem_alloc_and_add_folio(), 6.18.
+ */
+function addFolio(
+  m: Machine,
+  inode: InodeRow,
+  index: number,
+  order: Order,
+  shrinks: boolean,
+): Pfn | Errno {
   const head = allocFolio(m, order);
   if (head === 0) return -ENOMEM;
   const kept = (m.inode.flags[inode]! & INODE_UNEVICTABLE) === 0 ? 0 : PG_UNEVICTABLE;
   m.page.flags[head] = m.page.flags[head]! | PG_SWAPBACKED | kept;
-  if (!acctBlocks(m, inode, 1 << order)) {
+  const n = 1 << order;
+  const isShort = !shmemAcctBlocks(m, inode, n);
+  if (isShort && !shrinks) {
     folioPut(m, head, 1);
     return -ENOSPC;
   }
-  cacheInsert(m, inode, index - modPow2(index, 1 << order), head);
-  return head;
+  cacheInsert(m, inode, index - modPow2(index, n), head);
+  if (!isShort) return head;
+  shmemUnusedHugeShrink(m, m.inode.sb[inode]!, n, head);
+  if (shmemAcctBlocks(m, inode, n)) return head;
+  cacheRemove(m, head);
+  return -ENOSPC;
+}
+
+/** 6.1 splits one folio after the other, and tries a single page each time; five failures end it. */
+function addAfterSplits(m: Machine, inode: InodeRow, index: number): Pfn | Errno {
+  const sb = m.inode.sb[inode]!;
+  for (let left = 5; left > 0; left--) {
+    const split = shmemUnusedHugeShrink(m, sb, 1, 0);
+    if (split === SHRINK_STOP) break;
+    if (split === 0) continue;
+    const head = addFolio(m, inode, index, 0, false);
+    if (head !== -ENOSPC) return head;
+    left = 6;
+  }
+  return -ENOSPC;
 }
 
 /** The frame of `shmemGetFolio`'s last success (0 for a hole under SGP_READ), and its news. */
@@ -270,15 +270,16 @@ export function shmemGetFolio(
   if (sgp === SGP_NOALLOC) return -2;
   if (v !== 0 && uffdMissing(m, v)) return SHMEM_UFFD_WAIT;
   if (m.why !== null) explainShmem(m, inode, v, vpn, index, writeEnd);
-  let error = -ENOMEM;
+  const shrinks = m.release.shmemShrinks !== 'one';
   const allowed = shmemAllowableHugeOrders(m, inode, v, index, writeEnd, false);
   let orders = allowed === 0 ? 0 : suitableOrders(m, inode, v, vpn, index, allowed);
   while (orders !== 0) {
     const order = highestOrder(orders);
-    const head = addFolio(m, inode, index, order);
+    const head = addFolio(m, inode, index, order, shrinks);
     if (head > 0) {
       if (order === PMD_ORDER) m.vmstat[THP_FILE_ALLOC]! += 1;
       countMthp(m, order, MTHP_SHMEM_ALLOC);
+      shmemMayShrink(m, inode, index - modPow2(index, 1 << order) + (1 << order));
       return taken(m, head, order, index, sgp);
     }
     if (head === -ENOSPC) break;
@@ -287,14 +288,15 @@ export function shmemGetFolio(
     if (m.why !== null) m.why.note('alloc-failed', order, 0, 0);
     orders &= ~(1 << order);
   }
-  error = addFolio(m, inode, index, 0);
-  if (error < 0) return error;
-  return taken(m, error, 0, index, sgp);
+  let page = addFolio(m, inode, index, 0, shrinks);
+  if (page === -ENOSPC && !shrinks) page = addAfterSplits(m, inode, index);
+  if (page < 0) return page;
+  return taken(m, page, 0, index, sgp);
 }
 
 /** shmem_mfill_atomic_pte() adds a single page, whatever sizes are allowed. Its frame, or -errno. */
 export function shmemAddPage(m: Machine, inode: InodeRow, index: number): Pfn | Errno {
-  const head = addFolio(m, inode, index, 0);
+  const head = addFolio(m, inode, index, 0, false);
   if (head > 0) m.page.flags[head] = m.page.flags[head]! | PG_UPTODATE;
   return head;
 }

@@ -28,7 +28,7 @@ import {
   PG_UPTODATE,
   PG_WRITTEN,
 } from './page_flags.ts';
-import { shmemUnacctBlocks } from './shmem.ts';
+import { shmemUnacctBlocks } from './shmem_blocks.ts';
 
 function dropFolio(m: Machine, inode: InodeRow, head: Pfn): void {
   const n = folioPages(m, head);
