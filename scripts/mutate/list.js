@@ -301,11 +301,11 @@ export const MUTATIONS = [
     ],
     ['cacheRangeEmpty(m, inode, index - modPow2(index, n), n)', 'n > 0', 'a slot is taken twice'],
     ['if (head === -ENOSPC) break;', '', 'a full file system'],
-    ['index - modPow2(index, 1 << order), head);', 'index, head);', 'alignment in the cache'],
-    ['usedBlocks[sb]! += pages;', '', 'blocks of a tmpfs'],
+    ['index - modPow2(index, n), head);', 'index, head);', 'alignment in the cache'],
     ['if (v !== 0 && vmaThpDisabled(m, v, force)) return 0;', '', 'MADV_NOHUGEPAGE'],
     ['if (v !== 0 && uffdMissing(m, v)) return SHMEM_UFFD_WAIT;', '', 'userfaultfd is not asked'],
   ),
+  ...from('shmem_blocks', ['usedBlocks[sb]! += pages;', '', 'blocks of a tmpfs']),
   ...from(
     'filemap',
     ['if (n > 1) m.page.index[head + 1]! += n - 1;', '', 'refcount'],

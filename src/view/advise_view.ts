@@ -1,5 +1,5 @@
 /** `advise`: the table of settings, the front, and the lines that set a machine. */
-import { type AdviceReport, fits, type Judged } from '../advise/index.ts';
+import type { AdviceReport, Judged } from '../advise/index.ts';
 import { mebibytes, share } from './replay_view.ts';
 import { type Column, table } from './table.ts';
 import { BLANK, clean, cut, type Line, line, paragraph, span } from './text.ts';
@@ -49,6 +49,11 @@ function row(one: Judged, isBest: boolean, isOver: boolean): Line[] {
     line(share(one.census.thpShare), style),
     line(share(one.census.contpteShare), style),
   ];
+}
+
+/** As advise/front.ts has it, of which only types are needed here. */
+function fits(one: Judged): boolean {
+  return one.faults.noMemory === 0;
 }
 
 const FULL_NOTE =
