@@ -129,9 +129,10 @@ function collapseAnon(m: Machine, v: VmaRow, vpn: Vpn): number {
   const row = tableRow(entry);
   for (let i = 0; i < 512; i++) {
     const pte = m.pt[row * 512 + i]!;
-    // A missing page that userfaultfd may have to tell of is one too many (SCAN_EXCEED_NONE_PTE).
+    // A missing page that userfaultfd may have to tell of is one too many (SCAN_EXCEED_NONE_PTE);
+    // that this is EBUSY came with the same care for shared memory.
     if (pte === 0 || (pteMapped(pte) && ptePfn(pte) === m.zeroPfn)) {
-      if (uffdArmed(m, v)) return -EBUSY;
+      if (uffdArmed(m, v)) return m.release.collapseMindsUffd ? -EBUSY : END;
       continue;
     }
     if (!pteMapped(pte)) {
