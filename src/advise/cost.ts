@@ -1,7 +1,7 @@
 /**
  * From counts to time. A fault costs what a fault of its kind and order was measured to cost, the
- * clearing of its pages included if it allocates them; each page-table entry that maps the peak costs one TLB miss a
- * pass over the memory. What calibrate.c measures, in nanoseconds.
+ * clearing of its pages included if it allocates them; each page-table entry that maps the peak costs
+ * one TLB miss a pass over the memory. What calibrate.c measures, in nanoseconds.
  */
 import type { Census, FaultCounts, PeakMemory } from '../replay/index.ts';
 
@@ -48,7 +48,8 @@ export const DEFAULT_COSTS: CostModel = {
     [4, 10300],
     [9, 186000],
   ]),
-  // In one run with allocating faults on 2026-11-30, as shares of the one of 4 kB.
+  // Shares of the allocating 4 kB fault of the same run (2026-11-30), measured at orders 0, 2, 4, 6,
+  // 8 and 9; the others lie between.
   shmemMapped: [0.5, 0.62, 0.74, 0.9, 1.1, 1.6, 2.1, 2.7, 3.4, 3.2].map((share) => share * 3830),
   measured: [0, 2, 4, 9],
   file: 3080,

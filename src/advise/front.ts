@@ -10,7 +10,10 @@ export interface Judged extends Outcome {
   readonly predicted: Predicted | null;
   /** Peak memory beyond that of 4 kB pages, as a share of it; less than 0 where it is less. */
   readonly bloat: number;
-  /** It fits into the machine's memory, and no other setting is better in time and not worse in memory, or the reverse. */
+  /**
+   * It fits into the machine's memory, and no other setting is better in time and not worse in
+   * memory, or the reverse.
+   */
   readonly front: boolean;
 }
 

@@ -164,7 +164,8 @@ export function getUserPages(
 
 /**
  * Faults a range of one VMA in as mlock does: writable private memory by writing, all else by
- * reading. `more`: FOLL_KEEPS_LOCK or 0. Returns pages reached or -errno. Source: mm/gup.c populate_vma_page_range(), 6.18.
+ * reading. `more`: FOLL_KEEPS_LOCK or 0. Returns pages reached or -errno.
+ * Source: mm/gup.c populate_vma_page_range(), 6.18.
  */
 export function populateVmaPageRange(
   m: Machine,
